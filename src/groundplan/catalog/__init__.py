@@ -1,0 +1,56 @@
+"""Accelerators, servers, model cards, tariffs, offers, prices: every number with its source."""
+
+from groundplan.catalog._accelerators import Accelerator, MemoryKind
+from groundplan.catalog._base import BITS, NamedRow, Precision, Row, figure_source, figures
+from groundplan.catalog._catalog import Catalog, figure_counts
+from groundplan.catalog._hf import model_from_hf_config
+from groundplan.catalog._models import (
+    Arch,
+    MeasuredCost,
+    MlaArch,
+    ModelCard,
+    StreamArch,
+    TowerArch,
+    TransformerArch,
+    VisionArch,
+    VlaArch,
+    WorldArch,
+)
+from groundplan.catalog._places import CloudOffer, Country, ExportGroup, FxRate, TokenPrice, token_price
+from groundplan.catalog._servers import Server
+from groundplan.catalog._tariffs import DAY_TYPES, DayType, EnergyBlock, Tariff
+
+__all__ = [
+    "BITS",
+    "DAY_TYPES",
+    "Accelerator",
+    "Arch",
+    "Catalog",
+    "CloudOffer",
+    "Country",
+    "DayType",
+    "EnergyBlock",
+    "ExportGroup",
+    "FxRate",
+    "MeasuredCost",
+    "MemoryKind",
+    "MlaArch",
+    "ModelCard",
+    "NamedRow",
+    "Precision",
+    "Row",
+    "Server",
+    "StreamArch",
+    "Tariff",
+    "TokenPrice",
+    "TowerArch",
+    "TransformerArch",
+    "VisionArch",
+    "VlaArch",
+    "WorldArch",
+    "figure_counts",
+    "figure_source",
+    "figures",
+    "model_from_hf_config",
+    "token_price",
+]

@@ -1,0 +1,134 @@
+"""Rows, their sources, and names that resolve however a user spells them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from groundplan.errors import CatalogError, Issue
+from groundplan.spec import Source
+
+Precision = Literal["fp32", "bf16", "fp8", "fp4", "int8", "int4"]
+BITS: Mapping[str, int] = {"fp32": 32, "bf16": 16, "fp8": 8, "fp4": 4, "int8": 8, "int4": 4}
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+CountryCode = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+
+
+class Frozen(BaseModel):
+    """A value: cannot change, and refuses keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def _pairs(value: object) -> object:
+    return tuple(sorted(value.items())) if isinstance(value, Mapping) else value
+
+
+class Row(Frozen):
+    """One row of a table. `source` speaks for every figure that `figure_sources` does not name."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9.\-]*$")
+    source: Source
+    figure_sources: Annotated[tuple[tuple[str, Source], ...], BeforeValidator(_pairs)] = ()
+    """Overrides by dotted path of the figure (``die_mm2``, ``energy.3``), longest prefix wins."""
+
+
+class NamedRow(Row):
+    """A row that people call by more than one name."""
+
+    name: str = Field(min_length=1)
+    aliases: tuple[str, ...] = ()
+
+
+def figure_source(row: Row, field: str) -> Source:
+    """The source of one figure, by dotted path; a path that names no figure of the row is a CatalogError."""
+    if field not in dict(figures(row)) and not any(path.startswith(field + ".") for path, _ in figures(row)):
+        raise missing_figure(row.id, field, "no such figure in this row")
+    overrides = dict(row.figure_sources)
+    parts = field.split(".")
+    for end in range(len(parts), 0, -1):
+        if (found := overrides.get(".".join(parts[:end]))) is not None:
+            return found
+    return row.source
+
+
+def figures(row: BaseModel, prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Every stated number of a row as (dotted path, value); blanks, defaults and provenance are left out."""
+    for name in sorted(row.model_fields_set - {"source", "figure_sources"}):
+        yield from _leaves(getattr(row, name), prefix + name)
+
+
+def _leaves(value: object, path: str) -> Iterator[tuple[str, float]]:
+    if isinstance(value, BaseModel):
+        yield from figures(value, path + ".")
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{path}.{index}")
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield path, value
+
+
+def missing_figure(row_id: str, field: str, fix: str) -> CatalogError:
+    """The error for a blank that an answer needs."""
+    return CatalogError(Issue("catalog-blank", f"catalog:{row_id}", f"no figure for {field}", fix))
+
+
+def squash(name: str) -> str:
+    """A name without case, punctuation and blanks: what two spellings of one thing share."""
+    return "".join(char for char in name.casefold() if char.isalnum())
+
+
+R = TypeVar("R", bound=Row)
+
+
+class Table(Generic[R]):
+    """Rows by id and by every alias. Two rows that share a spelling are refused at load."""
+
+    def __init__(self, what: str, rows: Iterable[R]) -> None:
+        self.what = what
+        self.rows: tuple[R, ...] = tuple(rows)
+        self._by_name: dict[str, R] = {}
+        for row in self.rows:
+            for spelling in _spellings(row):
+                self._add(spelling, row)
+
+    def _add(self, spelling: str, row: R) -> None:
+        other = self._by_name.setdefault(squash(spelling), row)
+        if other is not row:
+            what = f"{self.what} name {spelling!r} stands for both {other.id} and {row.id}"
+            fix = "drop one of the aliases"
+            raise CatalogError(Issue("catalog-ambiguous", f"catalog:{row.id}", what, fix))
+
+    def find(self, name: str) -> R | None:
+        """The row of this spelling, with or without a Hugging Face owner in front; None when unknown."""
+        found = self._by_name.get(squash(name))
+        return found or self._by_name.get(squash(name.rsplit("/", 1)[-1]))
+
+    def __getitem__(self, name: str) -> R:
+        if (row := self.find(name)) is None:
+            raise self.unknown(name)
+        return row
+
+    def unknown(self, name: str) -> CatalogError:
+        """The error for a name that no row bears, with the nearest ids."""
+        near = get_close_matches(squash(name.rsplit("/", 1)[-1]), list(self._by_name), n=6, cutoff=0.5)
+        ids = list(dict.fromkeys(self._by_name[key].id for key in near))[:3]
+        hint = f"did you mean {' or '.join(ids)}?" if ids else f"the catalogue has {len(self.rows)} of them"
+        what = f"unknown {self.what} {name!r}"
+        return CatalogError(Issue("catalog-unknown", f"catalog:{self.what}", what, hint))
+
+
+def _spellings(row: Row) -> Iterator[str]:
+    yield row.id
+    if isinstance(row, NamedRow):
+        yield row.name
+        for alias in row.aliases:
+            yield alias
+            yield alias.rsplit("/", 1)[-1]

@@ -1,0 +1,193 @@
+"""The catalogue: TOML package data, parsed table by table when first asked for."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from groundplan.catalog._accelerators import Accelerator
+from groundplan.catalog._base import BITS, Precision, Row, Table, figure_source, figures, squash
+from groundplan.catalog._models import ModelCard
+from groundplan.catalog._places import CloudOffer, Country, FxRate
+from groundplan.catalog._servers import Server
+from groundplan.catalog._tariffs import Tariff
+from groundplan.errors import CatalogError, Issue
+from groundplan.spec import Source
+
+R = TypeVar("R", bound=Row)
+
+# Endings of checkpoint names that say the format of the weights (checked on the squashed name).
+FORMAT_ENDINGS: Mapping[str, Precision] = {
+    "nvfp4": "fp4", "mxfp4": "fp4", "fp4": "fp4", "fp8dynamic": "fp8", "fp8": "fp8", "bf16": "bf16",
+    "fp16": "bf16", "w8a8": "int8", "int8": "int8", "awqint4": "int4", "gptqint4": "int4", "awq": "int4", "int4": "int4",
+}  # fmt: skip
+# Endings that change neither shape nor format.
+ROLE_ENDINGS: tuple[str, ...] = ("instruct", "chat", "hf", "it")
+ACCELERATOR_POWER_SLACK = 0.9
+
+
+class Catalog:
+    """All tables. Immutable: `Catalog.default()` may be shared; `Catalog(data)` reads other TOML texts."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = dict(texts)
+
+    @staticmethod
+    @cache
+    def default() -> Catalog:
+        """The catalogue that ships with the package."""
+        folder = files("groundplan.catalog") / "data"
+        return Catalog({name: (folder / f"{name}.toml").read_text("utf-8") for name in ("sources", *TABLES)})
+
+    @cached_property
+    def sources(self) -> Mapping[str, Source]:
+        """Sources by id."""
+        return {key: Source(**value) for key, value in self._parse("sources")["sources"].items()}
+
+    @cached_property
+    def accelerators(self) -> Table[Accelerator]:
+        return Table("accelerator", self._rows("accelerators", Accelerator))
+
+    @cached_property
+    def servers(self) -> Table[Server]:
+        table = Table("server", self._rows("servers", Server))
+        for row in table.rows:
+            self._check_server(row)
+        return table
+
+    @cached_property
+    def models(self) -> Table[ModelCard]:
+        return Table("model", self._rows("models", ModelCard))
+
+    @cached_property
+    def tariffs(self) -> Table[Tariff]:
+        return Table("tariff", self._rows("tariffs", Tariff))
+
+    @cached_property
+    def countries(self) -> Table[Country]:
+        return Table("country", self._rows("countries", Country))
+
+    @cached_property
+    def fx_rates(self) -> Table[FxRate]:
+        return Table("currency", self._rows("fx", FxRate))
+
+    @cached_property
+    def offers(self) -> Table[CloudOffer]:
+        return Table("cloud offer", self._rows("offers", CloudOffer))
+
+    @property
+    def cloud_offers(self) -> tuple[CloudOffer, ...]:
+        """All rental offers, in file order."""
+        return self.offers.rows
+
+    def accelerator(self, name: str) -> Accelerator:
+        """By id, nvidia-smi name, data-sheet name ...; CatalogError with near names when unknown."""
+        return self.accelerators[name]
+
+    def server(self, name: str) -> Server:
+        """By id or alias; CatalogError with near names when unknown."""
+        return self.servers[name]
+
+    def tariff(self, name: str) -> Tariff:
+        """By id or alias; CatalogError with near names when unknown."""
+        return self.tariffs[name]
+
+    def country(self, code: str) -> Country:
+        """By ISO alpha-2 code or English name; CatalogError when unknown."""
+        return self.countries[code]
+
+    def fx_rate(self, currency: str) -> FxRate:
+        """By ISO 4217 code; CatalogError when unknown."""
+        return self.fx_rates[currency]
+
+    def model(self, name: str) -> ModelCard:
+        """By id or Hugging Face id. A format ending (``-FP8``, ``-AWQ``) gives the card in that format."""
+        if (card := self._card(name)) is not None:
+            return card
+        short = squash(name.rsplit("/", 1)[-1])
+        for ending, precision in FORMAT_ENDINGS.items():
+            if short.endswith(ending) and (card := self._card(short.removesuffix(ending))) is not None:
+                return card if card.native_precision == precision else _in_format(card, ending, precision)
+        raise self.models.unknown(name)
+
+    def _card(self, name: str) -> ModelCard | None:
+        short = squash(name.rsplit("/", 1)[-1])
+        spellings = (name, *(short.removesuffix(role) for role in ROLE_ENDINGS if short.endswith(role)))
+        return next((card for spelling in spellings if (card := self.models.find(spelling))), None)
+
+    def figure_source(self, row: Row, field: str) -> Source:
+        """The source of one figure of a row, by dotted path."""
+        return figure_source(row, field)
+
+    def figure_counts(self, *tables: str) -> dict[str, int]:
+        """Stated figures by kind of source (measured, vendor, assumed), over all tables or the named ones."""
+        counts = Counter({"measured": 0, "vendor": 0, "assumed": 0})
+        for name in tables or TABLES:
+            for row in self._table(name).rows:
+                counts.update(figure_source(row, path).kind for path, _ in figures(row))
+        return dict(counts)
+
+    def _table(self, name: str) -> Table[Any]:
+        return getattr(self, {"fx": "fx_rates"}.get(name, name))
+
+    def _parse(self, name: str) -> dict[str, Any]:
+        try:
+            return tomllib.loads(self._texts[name])
+        except (KeyError, tomllib.TOMLDecodeError) as error:
+            raise CatalogError(Issue("catalog-file", f"{name}.toml", str(error), "mend the file")) from error
+
+    def _rows(self, name: str, kind: type[R]) -> list[R]:
+        issues: list[Issue] = []
+        rows: list[R] = []
+        for index, raw in enumerate(self._parse(name).get(name, [])):
+            where = f"{name}.toml:{raw.get('id', f'row {index + 1}')}"
+            try:
+                rows.append(kind.model_validate(self._with_sources(raw, where)))
+            except ValidationError as error:
+                issues += [_issue(where, fault["loc"], fault["msg"]) for fault in error.errors()]
+        if issues:
+            raise CatalogError(issues)
+        return rows
+
+    def _with_sources(self, raw: Mapping[str, Any], where: str) -> dict[str, Any]:
+        overrides = {field: self._source(ref, where) for field, ref in raw.get("figure_sources", {}).items()}
+        return {**raw, "source": self._source(raw.get("source", ""), where), "figure_sources": overrides}
+
+    def _source(self, ref: str, where: str) -> Source:
+        if ref not in self.sources:
+            fix = "add it to sources.toml"
+            raise CatalogError(Issue("catalog-source", where, f"unknown source {ref!r}", fix))
+        return self.sources[ref]
+
+    def _check_server(self, row: Server) -> None:
+        if row.accelerator is None or row.max_power_kw is None:
+            return
+        tdp_w = self.accelerator(row.accelerator).tdp_w
+        floor_kw = row.accelerators_count * (tdp_w or 0.0) / 1e3 * ACCELERATOR_POWER_SLACK
+        if row.max_power_kw < floor_kw:
+            what = f"max_power_kw {row.max_power_kw:g} is below its accelerators' {floor_kw:.1f}"
+            raise CatalogError(Issue("catalog-physics", f"servers.toml:{row.id}", what, "correct the row"))
+
+
+TABLES: tuple[str, ...] = ("accelerators", "servers", "models", "tariffs", "countries", "fx", "offers")
+
+
+def _in_format(card: ModelCard, ending: str, precision: Precision) -> ModelCard:
+    assert precision in BITS
+    return card.model_copy(update={"id": f"{card.id}-{ending}", "native_precision": precision})
+
+
+def _issue(where: str, loc: tuple[int | str, ...], message: str) -> Issue:
+    path = ".".join(str(part) for part in loc)
+    return Issue("catalog-row", f"{where}.{path}" if path else where, message, "correct the row")
+
+
+def figure_counts() -> dict[str, int]:
+    """Figures of the shipped catalogue by kind of source."""
+    return Catalog.default().figure_counts()
