@@ -1,0 +1,54 @@
+# Needs make and a Python >= 3.11; everything else goes into .venv, from hashed releases.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+help:
+	@echo "make demo   plan the built-in example"
+	@echo "make test   lint, then every test"
+	@echo "make lint   ruff, pyrefly, import-linter"
+	@echo "make bench  measurements under bench/"
+	@echo "make lock   pin the dependencies of pyproject.toml anew"
+	@echo "make clean  remove what make created"
+
+$(STAMP): requirements.lock pyproject.toml
+	@python=""; \
+	for name in python3 python3.13 python3.12 python3.11; do \
+	  if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$name; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "groundplan needs Python 3.11 or newer; none of python3, python3.13, python3.12, python3.11 is." >&2; \
+	  exit 1; \
+	fi; \
+	[ -x $(BIN)/python ] || $$python -m venv $(VENV)
+	$(PIP) install --quiet --require-hashes -r requirements.lock
+	$(PIP) install --quiet --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/groundplan demo
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/pyrefly check
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest
+
+bench: $(STAMP)
+	@set -e; for script in bench/*.py; do \
+	  if [ -f "$$script" ]; then echo "== $$script"; $(BIN)/python "$$script"; fi; \
+	done
+
+lock: $(STAMP)
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras \
+	  --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	  --no-emit-options --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis
