@@ -15,14 +15,14 @@ MemoryKind = Literal[
 ]
 # Technology windows: (GB/s per GB) low, high; whole-package GB/s ceiling (8 stacks of HBM; 512-bit GDDR).
 MEMORY_WINDOWS: Mapping[str, tuple[float, float, float]] = {
-    "hbm2": (20, 45, 2100), "hbm2e": (20, 45, 3700), "hbm3": (24, 46, 6600), "hbm3e": (24, 48, 9900),
+    "hbm2": (20, 45, 2100), "hbm2e": (20, 45, 3700), "hbm3": (24, 46, 6600), "hbm3e": (20, 48, 9900),
     "gddr6": (9, 45, 1300), "gddr6x": (20, 48, 1550), "gddr7": (14, 62, 2050),
-    "lpddr4x": (1, 9, 300), "lpddr5": (1, 9, 450), "lpddr5x": (1, 9, 620),
+    "lpddr4x": (1, 14, 300), "lpddr5": (1, 14, 450), "lpddr5x": (1, 14, 620),
 }  # fmt: skip
 # Dense 16-bit FLOP per byte of memory traffic; beyond these the row is half a chip or a sparse figure.
 FLOP_PER_BYTE: Mapping[str, tuple[float, float]] = {"hbm": (25, 480), "gddr": (60, 480), "lpddr": (50, 1000)}
 RATIO_WINDOWS: tuple[tuple[str, str, float, float], ...] = (
-    ("fp8", "bf16", 0.9, 4.5), ("fp4", "fp8", 0.9, 4.5), ("bf16", "fp32", 0.9, 40.0),
+    ("fp8", "bf16", 0.9, 4.5), ("fp4", "fp8", 0.9, 4.5), ("bf16", "fp32", 0.9, 130.0),
     ("int8", "bf16", 0.01, 4.5),
 )  # fmt: skip
 RETICLE_PACKAGE_MM2 = 1700.0

@@ -25,7 +25,8 @@ R = TypeVar("R", bound=Row)
 # Endings of checkpoint names that say the format of the weights (checked on the squashed name).
 FORMAT_ENDINGS: Mapping[str, Precision] = {
     "nvfp4": "fp4", "mxfp4": "fp4", "fp4": "fp4", "fp8dynamic": "fp8", "fp8": "fp8", "bf16": "bf16",
-    "fp16": "bf16", "w8a8": "int8", "int8": "int8", "awqint4": "int4", "gptqint4": "int4", "awq": "int4", "int4": "int4",
+    "fp16": "bf16", "w8a8": "int8", "int8": "int8", "awqint4": "int4", "gptqint4": "int4", "awq": "int4",
+    "int4": "int4",
 }  # fmt: skip
 # Endings that change neither shape nor format.
 ROLE_ENDINGS: tuple[str, ...] = ("instruct", "chat", "hf", "it")
