@@ -1,4 +1,4 @@
-"""Pure event kernels: batching engines, pools and queues in int64 picoseconds. They know no hardware.
+"""Pure event kernels: batching engines, pools, queues and staffing curves in int64 picoseconds. They know no hardware.
 
 Nothing here loads numba before the first simulation.
 """
@@ -7,6 +7,34 @@ from __future__ import annotations
 
 from ._check import KernelError
 from ._engine import EngineRun, Router, simulate_engine, simulate_pool
+from ._pools import LlmPool, QueuePool, ServiceReport, upper_percentile
+from ._queues import BatchQueueRun, simulate_batch_queue, simulate_queue
+from ._random import lognormal_lengths, periodic_arrivals_ps, poisson_arrivals_ps, renewal_arrivals_ps, stream
+from ._staffing import StaffingCurve, Tangent, curve_from_loads, staffing_curve
 from ._step import EngineLimits, StepTime
 
-__all__ = ["EngineLimits", "EngineRun", "KernelError", "Router", "StepTime", "simulate_engine", "simulate_pool"]
+__all__ = [
+    "BatchQueueRun",
+    "EngineLimits",
+    "EngineRun",
+    "KernelError",
+    "LlmPool",
+    "QueuePool",
+    "Router",
+    "ServiceReport",
+    "StaffingCurve",
+    "StepTime",
+    "Tangent",
+    "curve_from_loads",
+    "lognormal_lengths",
+    "periodic_arrivals_ps",
+    "poisson_arrivals_ps",
+    "renewal_arrivals_ps",
+    "simulate_batch_queue",
+    "simulate_engine",
+    "simulate_pool",
+    "simulate_queue",
+    "staffing_curve",
+    "stream",
+    "upper_percentile",
+]
