@@ -24,7 +24,7 @@ $(STAMP): requirements.lock pyproject.toml
 	  echo "groundplan needs Python 3.11 or newer; none of python3, python3.13, python3.12, python3.11 is." >&2; \
 	  exit 1; \
 	fi; \
-	[ -x $(BIN)/python ] || $$python -m venv $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $$python -m venv --clear $(VENV)
 	$(PIP) install --quiet --require-hashes -r requirements.lock
 	$(PIP) install --quiet --no-build-isolation --no-deps -e .
 	@touch $@

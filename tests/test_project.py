@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
 
@@ -54,8 +55,8 @@ def _subclasses(base: type) -> set[type]:
 
 
 def _is_numeric(annotation: Any) -> bool:
-    """Tell whether an annotation holds int or float anywhere inside (Optional, Annotated, list, dict ...)."""
-    if annotation in (int, float):
+    """Tell whether an annotation holds a number anywhere inside (Optional, Annotated, list, dict ...)."""
+    if annotation in (int, float, Decimal):
         return True
     return any(_is_numeric(part) for part in get_args(annotation))
 
