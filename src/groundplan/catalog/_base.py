@@ -80,9 +80,15 @@ def missing_figure(row_id: str, field: str, fix: str) -> CatalogError:
     return CatalogError(Issue("catalog-blank", f"catalog:{row_id}", f"no figure for {field}", fix))
 
 
+MAKERS = ("nvidia", "amd", "intel", "huawei", "geforce", "instinct", "tesla")
+
+
 def squash(name: str) -> str:
-    """A name without case, punctuation and blanks: what two spellings of one thing share."""
-    return "".join(char for char in name.casefold() if char.isalnum())
+    """A name without case, punctuation, blanks and leading maker's words: what two spellings share."""
+    short = "".join(char for char in name.casefold() if char.isalnum())
+    while maker := next((maker for maker in MAKERS if short.startswith(maker) and short != maker), None):
+        short = short.removeprefix(maker)
+    return short
 
 
 R = TypeVar("R", bound=Row)
