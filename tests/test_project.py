@@ -29,8 +29,16 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
-# Numbers whose plain name is the standard term and that have no unit: "Model.field".
-UNITLESS_FIELDS: frozenset[str] = frozenset()
+# Plain counts and sizes of a network's shape, in the terms of its configuration file.
+SHAPE_NAMES = {
+    *("layers", "dense_layers", "global_layers", "hidden", "cross_hidden", "ffn", "moe_ffn", "vocab"),
+    *("heads", "kv_heads", "head_dim", "nope_dim", "rope_dim", "v_dim", "q_lora_rank", "kv_lora_rank"),
+    *("experts", "experts_active", "experts_shared", "action_dim"),
+}
+# Months of the calendar, a plain count, and parameters in billions as model cards state them.
+OTHER_NAMES = {"season", "ratchet_season", "cameras_per_robot", "params_active_b", "params_total_b"}
+# What may follow a unit: which value of it, or per what.
+QUALIFIER = re.compile(r"_(?:low|high|peak|mean|min|max)$|_(?:per|by)_\w+$")
 
 
 # --- names carry units ---------------------------------------------------------------------------------
@@ -63,7 +71,8 @@ def _is_numeric(annotation: Any) -> bool:
 
 def _names_its_unit(name: str) -> bool:
     tails = "|".join(map(re.escape, DIMENSIONLESS))
-    return unit_of(name) is not None or re.search(rf"(^|_)({tails})$", name) is not None
+    whole_or_stem = (name, QUALIFIER.sub("", name))
+    return any(unit_of(part) or re.search(rf"(^|_)({tails})$", part) for part in whole_or_stem)
 
 
 def _unit_faults(models: list[type[BaseModel]]) -> list[str]:
@@ -71,27 +80,32 @@ def _unit_faults(models: list[type[BaseModel]]) -> list[str]:
         f"{model.__name__}.{name}"
         for model in models
         for name, field in model.model_fields.items()
-        if _is_numeric(field.annotation) and not _names_its_unit(name)
+        if _is_numeric(field.annotation) and name not in SHAPE_NAMES | OTHER_NAMES and not _names_its_unit(name)
     ]
 
 
 def test_numeric_fields_name_their_unit() -> None:
     rooms = [room for room in ("spec", "catalog") if room in ROOMS]
-    faults = set(_unit_faults(_models(*rooms)))
-    assert faults == UNITLESS_FIELDS, "name the unit at the end of the field name (groundplan.units)"
+    faults = _unit_faults(_models(*rooms))
+    assert faults == [], "end the field name in a unit or a dimensionless tail of groundplan.units"
 
 
 def test_a_number_without_a_unit_is_found() -> None:
     class Sample(BaseModel):
         power: float | None
         power_kw: float
+        power_kw_peak: float
+        power_peak: float
+        upload_kb_per_unit: float
+        upload_per_unit: float
         steps: list[int]
         load_by_hour: dict[str, tuple[float, ...]]
         heat: dict[str, float]
         name: str
         firm: bool
 
-    assert _unit_faults([Sample]) == ["Sample.power", "Sample.heat"]
+    found = [fault.removeprefix("Sample.") for fault in _unit_faults([Sample])]
+    assert found == ["power", "power_peak", "upload_per_unit", "heat"]
 
 
 # --- rooms export what they say ------------------------------------------------------------------------
