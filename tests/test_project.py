@@ -76,11 +76,12 @@ def _names_its_unit(name: str) -> bool:
 
 
 def _unit_faults(models: list[type[BaseModel]]) -> list[str]:
+    known = SHAPE_NAMES | OTHER_NAMES
     return [
         f"{model.__name__}.{name}"
         for model in models
         for name, field in model.model_fields.items()
-        if _is_numeric(field.annotation) and name not in SHAPE_NAMES | OTHER_NAMES and not _names_its_unit(name)
+        if _is_numeric(field.annotation) and name not in known and not _names_its_unit(name)
     ]
 
 
