@@ -1,5 +1,6 @@
 """The plan file: an immutable record that anyone can re-check."""
 
+from groundplan.plan._files import content_hash, plan_text, read_plan, write_plan
 from groundplan.plan._plan import (
     CAPEX_LINES,
     COST_LINES,
@@ -27,3 +28,35 @@ from groundplan.plan._plan import (
     TangentRow,
     TokenRow,
 )
+
+__all__ = [
+    "CAPEX_LINES",
+    "COST_LINES",
+    "PEAK",
+    "BatchRow",
+    "BlockRow",
+    "BurstRow",
+    "CostRow",
+    "FailoverRow",
+    "LinkRow",
+    "LoadRow",
+    "OrderRow",
+    "PeakRow",
+    "PeriodRow",
+    "Plan",
+    "PointRow",
+    "RefusalRow",
+    "RentRow",
+    "ReplicaRow",
+    "Result",
+    "RetireRow",
+    "ShedRow",
+    "StaffRow",
+    "StaffingRow",
+    "TangentRow",
+    "TokenRow",
+    "content_hash",
+    "plan_text",
+    "read_plan",
+    "write_plan",
+]
