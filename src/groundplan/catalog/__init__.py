@@ -17,6 +17,20 @@ from groundplan.catalog._models import (
     WorldArch,
 )
 from groundplan.catalog._places import CloudOffer, Country, ExportGroup, FxRate, TokenPrice, token_price
+from groundplan.catalog._rules import (
+    ChipTest,
+    CountryGroup,
+    ExportParagraph,
+    ExportRule,
+    FreeLabel,
+    GroupMember,
+    country_group,
+    export_paragraphs,
+    export_rules,
+    free_labels,
+    rules,
+    rules_as_of,
+)
 from groundplan.catalog._servers import Server
 from groundplan.catalog._tariffs import DAY_TYPES, DayType, EnergyBlock, Tariff
 
@@ -26,12 +40,18 @@ __all__ = [
     "Accelerator",
     "Arch",
     "Catalog",
+    "ChipTest",
     "CloudOffer",
     "Country",
+    "CountryGroup",
     "DayType",
     "EnergyBlock",
     "ExportGroup",
+    "ExportParagraph",
+    "ExportRule",
+    "FreeLabel",
     "FxRate",
+    "GroupMember",
     "MeasuredCost",
     "MemoryKind",
     "MlaArch",
@@ -48,9 +68,15 @@ __all__ = [
     "VisionArch",
     "VlaArch",
     "WorldArch",
+    "country_group",
+    "export_paragraphs",
+    "export_rules",
     "figure_counts",
     "figure_source",
     "figures",
+    "free_labels",
     "model_from_hf_config",
+    "rules",
+    "rules_as_of",
     "token_price",
 ]
