@@ -118,6 +118,8 @@ class VlaArch(Frozen):
     type: Literal["vla"] = "vla"
     vision: tuple[TowerArch, ...] = Field(min_length=1)
     vlm: TowerArch
+    fusion: TowerArch | None = None
+    """Layers between trunk and action head, run once per observation."""
     action: TowerArch | None = None
     """Action expert or diffusion transformer; None = actions are decoded as tokens by the trunk."""
     vocab: Width
@@ -141,9 +143,9 @@ class VlaArch(Frozen):
 
     def weights_params(self) -> int:
         """All parameters, embeddings included, projectors left out (below 1 %)."""
-        towers = sum(tower.weights_params() for tower in (*self.vision, self.vlm))
-        head = self.action.weights_params() if self.action else 0
-        return towers + head + self.vocab * self.vlm.hidden * (1 if self.tied_embeddings else 2)
+        stacks = (*self.vision, self.vlm, self.fusion, self.action)
+        towers = sum(stack.weights_params() for stack in stacks if stack)
+        return towers + self.vocab * self.vlm.hidden * (1 if self.tied_embeddings else 2)
 
 
 class VisionArch(Frozen):
