@@ -1,14 +1,235 @@
-"""Model cards from a Hugging Face ``config.json``."""
+"""Model cards from a Hugging Face ``config.json``.
+
+Every key is either read, or known not to change shape or size, or refused: a key that nobody looked at
+could change the memory or the work of the model.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from groundplan.catalog._models import ModelCard
+from pydantic import ValidationError
+
+from groundplan.catalog._base import Precision
+from groundplan.catalog._models import MlaArch, ModelCard, TransformerArch
+from groundplan.errors import CatalogError, Issue
+from groundplan.spec import Source
+
+# model_type -> whether embeddings are tied when the key is absent (default of the model's class).
+TIED_BY_DEFAULT: Mapping[str, bool | None] = {
+    "llama": False, "mistral": False, "mixtral": False, "qwen2": False, "qwen2_moe": False, "qwen3": False,
+    "qwen3_moe": False, "deepseek_v2": False, "deepseek_v3": False, "gpt_oss": False, "phi3": False,
+    "gemma": True, "gemma2": True, "gemma3": True, "gemma3_text": True, "smollm3": True, "exaone": None,
+    "exaone4": None, "exaone_moe": None, "solar": None, "solar_open": None, "glm4_moe": None, "kimi_k2": False,
+}  # fmt: skip
+# Classes whose default differs from the usual rule, so that an absent key has to be stated.
+STATE_HEAD_DIM = frozenset({"qwen3", "qwen3_moe", "gemma", "gemma2", "gemma3", "gemma3_text", "gpt_oss"})
+STATE_KV_HEADS = frozenset({"mistral", "mixtral", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "gpt_oss"})
+SAME: tuple[str, ...] = (
+    "_*", "architectures", "model_type", "auto_map", "transformers_version", "*token_id", "*token_index",
+    "*dropout*", "pdrop", "initializer_*", "*_eps", "*epsilon", "rope*", "*rope_theta", "rotary*", "use_cache",
+    "output_*", "return_dict", "attention_bias", "mlp_bias", "qkv_bias", "lm_head_bias", "bias", "pretraining_tp",
+    "hidden_act", "hidden_activation", "activation_function", "*logit_softcapping", "query_pre_attn_scalar",
+    "attention_multiplier", "embedding_multiplier", "logits_scaling", "residual_multiplier", "*aux_loss*",
+    "norm_topk_prob", "scoring_func", "topk_method", "topk_group", "n_group", "routed_scaling_factor", "seq_aux",
+    "ep_size", "swiglu_limit", "initial_context_length", "use_qk_norm", "qk_norm", "*layernorm*",
+    "cache_implementation",
+    "num_nextn_predict_layers", "original_max_position_embeddings", "max_window_layers", "partial_rotary_factor",
+    "name", "id2label", "label2id", "num_labels", "problem_type", "unk_token", "gradient_checkpointing",
+    "vision_config",
+    "mm_tokens_per_image", "boi_*", "eoi_*", "no_rope_layer*", "scale_*", "post_norm", "use_bidirectional_attention",
+)  # fmt: skip
+READ = frozenset({
+    "num_hidden_layers", "num_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "head_dim",
+    "intermediate_size", "vocab_size", "tie_word_embeddings", "max_position_embeddings", "torch_dtype", "dtype",
+    "quantization_config", "num_experts", "n_routed_experts", "num_local_experts", "num_experts_per_tok",
+    "experts_per_token", "moe_intermediate_size", "n_shared_experts", "num_shared_experts", "first_k_dense_replace",
+    "shared_expert_intermediate_size", "moe_layer_freq", "decoder_sparse_step", "mlp_only_layers", "sliding_window",
+    "use_sliding_window", "sliding_window_pattern", "layer_types", "q_lora_rank", "kv_lora_rank", "v_head_dim",
+    "qk_rope_head_dim", "qk_nope_head_dim", "qk_head_dim", "text_config",
+})  # fmt: skip
+DTYPES: Mapping[str, Precision] = {
+    "bfloat16": "bf16", "float16": "bf16", "float32": "fp32", "torch.bfloat16": "bf16", "torch.float16": "bf16",
+}  # fmt: skip
 
 
 def model_from_hf_config(config: Mapping[str, Any] | Path | str, *, name: str) -> ModelCard:
-    """Card of any llama, qwen, mistral, exaone, deepseek, gpt_oss or gemma style configuration."""
-    raise NotImplementedError
+    """Card of a llama, qwen, mistral, exaone, deepseek, gpt_oss or gemma style configuration.
+
+    `config` is the parsed mapping or the path of a file or of its folder. Raises CatalogError naming the key
+    and the file for a missing key, a key of unknown meaning, an unknown `model_type` or an impossible shape.
+    Parameter totals are recomputed from the shape; of a multimodal model only the text decoder is read.
+    """
+    raw, where = _read(config, name)
+    reader = _Reader({**raw, **raw.get("text_config", {})}, where)
+    reader.refuse_unknown()
+    try:
+        arch = _arch(reader)
+    except ValidationError as error:
+        faults = "; ".join(fault["msg"] for fault in error.errors())
+        raise reader.error("shape", faults, "correct the file") from error
+    source = Source(who=where, kind="vendor", confidence="high", note="totals recomputed from the shape")
+    return ModelCard(
+        id=re.sub(r"[^a-z0-9.]+", "-", name.rsplit("/", 1)[-1].casefold()).strip("-."), name=name, source=source,
+        kind="llm", params_total_b=arch.weights_params() / 1e9, params_active_b=arch.active_params() / 1e9,
+        native_precision=_precision(reader), context_tokens=reader.whole("max_position_embeddings"), arch=arch,
+    )  # fmt: skip
+
+
+def _read(config: Mapping[str, Any] | Path | str, name: str) -> tuple[Mapping[str, Any], str]:
+    if isinstance(config, Mapping):
+        return config, f"{name}/config.json"
+    path = Path(config)
+    path = path / "config.json" if path.is_dir() else path
+    try:
+        parsed = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise CatalogError(Issue("hf-config", str(path), str(error), "give a readable config.json")) from error
+    if not isinstance(parsed, dict):
+        raise CatalogError(Issue("hf-config", str(path), "not a JSON object", "give a model's config.json"))
+    return parsed, str(path)
+
+
+class _Reader:
+    """Reads keys of one configuration and names key and file when it cannot."""
+
+    def __init__(self, keys: Mapping[str, Any], where: str) -> None:
+        self.keys, self.where = keys, where
+        self.type = str(keys.get("model_type", ""))
+        if self.type not in TIED_BY_DEFAULT:
+            known = ", ".join(sorted(TIED_BY_DEFAULT))
+            raise self.error("model_type", f"unknown {self.type!r}", f"known: {known}")
+
+    def error(self, key: str, what: str, fix: str) -> CatalogError:
+        return CatalogError(Issue("hf-config", self.where, f"key {key}: {what}", fix))
+
+    def refuse_unknown(self) -> None:
+        strange = [k for k in self.keys if k not in READ and not any(fnmatchcase(k, same) for same in SAME)]
+        if strange:
+            fix = "it may change shape or size; remove it if it does not, else add a card to the catalogue"
+            raise CatalogError([Issue("hf-config", self.where, f"key {key}: unknown meaning", fix) for key in strange])
+
+    def first(self, *names: str) -> Any:
+        return next((self.keys[name] for name in names if self.keys.get(name) is not None), None)
+
+    def whole(self, *names: str) -> int:
+        value = self.first(*names)
+        if isinstance(value, bool) or not isinstance(value, int):
+            what = "missing" if value is None else f"{value!r} is not a whole number"
+            raise self.error(names[0], what, "state it in the file")
+        return value
+
+    def unless(self, key: str, allowed: tuple[object, ...]) -> None:
+        if self.keys.get(key) not in (None, *allowed):
+            raise self.error(key, f"{self.keys[key]!r} is not supported yet", "add a card to the catalogue")
+
+
+def _arch(r: _Reader) -> TransformerArch:
+    heads, hidden = r.whole("num_attention_heads"), r.whole("hidden_size")
+    mla = _mla(r)
+    kv_default = None if r.type in STATE_KV_HEADS else heads
+    window, global_layers = _window(r)
+    return TransformerArch(
+        layers=r.whole("num_hidden_layers", "num_layers"), hidden=hidden, heads=heads,
+        kv_heads=r.first("num_key_value_heads") or kv_default or r.whole("num_key_value_heads"),
+        head_dim=mla.nope_dim if mla else _head_dim(r, hidden, heads), ffn=r.whole("intermediate_size"),
+        vocab=r.whole("vocab_size"), tied_embeddings=_tied(r), mla=mla, sliding_window_tokens=window,
+        global_layers=global_layers, **_experts(r),
+    )  # fmt: skip
+
+
+def _head_dim(r: _Reader, hidden: int, heads: int) -> int:
+    if r.first("head_dim") is not None or r.type in STATE_HEAD_DIM or hidden % heads:
+        return r.whole("head_dim")
+    return hidden // heads
+
+
+def _tied(r: _Reader) -> bool:
+    value = r.keys.get("tie_word_embeddings", TIED_BY_DEFAULT[r.type])
+    if not isinstance(value, bool):
+        raise r.error("tie_word_embeddings", "missing", "state true or false in the file")
+    return value
+
+
+def _mla(r: _Reader) -> MlaArch | None:
+    if r.first("kv_lora_rank") is None:
+        return None
+    return MlaArch(
+        q_lora_rank=r.first("q_lora_rank") or 0, kv_lora_rank=r.whole("kv_lora_rank"),
+        rope_dim=r.whole("qk_rope_head_dim"), nope_dim=r.whole("qk_nope_head_dim"), v_dim=r.whole("v_head_dim"),
+    )  # fmt: skip
+
+
+def _experts(r: _Reader) -> dict[str, int]:
+    if r.first("num_experts", "n_routed_experts", "num_local_experts") is None:
+        return {}
+    for key, allowed in (("moe_layer_freq", (1,)), ("decoder_sparse_step", (1,)), ("mlp_only_layers", ([],))):
+        r.unless(key, allowed)
+    width = r.whole("moe_intermediate_size", "intermediate_size")
+    return {
+        "experts": r.whole("num_experts", "n_routed_experts", "num_local_experts"),
+        "experts_active": r.whole("num_experts_per_tok", "experts_per_token"),
+        "experts_shared": _shared(r, width),
+        "moe_ffn": width,
+        "dense_layers": r.first("first_k_dense_replace") or 0,
+    }
+
+
+def _shared(r: _Reader, width: int) -> int:
+    shared_width = r.first("shared_expert_intermediate_size") or 0
+    if shared_width % width:
+        raise r.error("shared_expert_intermediate_size", f"{shared_width} is no multiple of {width}", "add a card")
+    return shared_width // width or r.first("n_shared_experts", "num_shared_experts") or 0
+
+
+def _window(r: _Reader) -> tuple[int | None, int | None]:
+    """(window in tokens, layers with full attention); (None, None) = full attention everywhere."""
+    if r.first("sliding_window") is None or r.keys.get("use_sliding_window") is False:
+        return None, None
+    layers = r.whole("num_hidden_layers", "num_layers")
+    kinds, pattern = r.first("layer_types"), r.first("sliding_window_pattern")
+    if kinds is not None:
+        return r.whole("sliding_window"), _full_layers(r, kinds, layers)
+    if isinstance(pattern, str):
+        return r.whole("sliding_window"), sum(pattern[i % len(pattern)] == "G" for i in range(layers))
+    if pattern is not None:
+        return r.whole("sliding_window"), layers // r.whole("sliding_window_pattern")
+    if r.type in ("mistral", "mixtral", "phi3"):
+        return r.whole("sliding_window"), 0
+    raise r.error("layer_types", "missing beside sliding_window", "state which layers have full attention")
+
+
+def _full_layers(r: _Reader, kinds: list[str], layers: int) -> int:
+    strange = sorted(set(kinds) - {"full_attention", "sliding_attention"})
+    if strange or len(kinds) != layers:
+        what = f"unsupported {', '.join(strange)}" if strange else f"{len(kinds)} entries for {layers} layers"
+        raise r.error("layer_types", what, "add a card to the catalogue")
+    return kinds.count("full_attention")
+
+
+def _precision(r: _Reader) -> Precision:
+    quantized = r.first("quantization_config")
+    if quantized is not None:
+        return _quantized(r, quantized)
+    value = str(r.first("torch_dtype", "dtype") or "")
+    if value not in DTYPES:
+        raise r.error("torch_dtype", f"unknown {value!r}" if value else "missing", "state bfloat16, float16 or float32")
+    return DTYPES[value]
+
+
+def _quantized(r: _Reader, quantized: Mapping[str, Any]) -> Precision:
+    method = str(quantized.get("quant_method", "")).casefold()
+    algorithm = str(quantized.get("quant_algo", "")).casefold()
+    bits = quantized.get("bits") or (4 if quantized.get("load_in_4bit") else 8 if quantized.get("load_in_8bit") else 0)
+    if method in ("fp8", "fbgemm_fp8") or algorithm == "fp8":
+        return "fp8"
+    if method == "mxfp4" or algorithm == "nvfp4":
+        return "fp4"
+    if method in ("awq", "gptq", "bitsandbytes") and bits in (4, 8):
+        return "int4" if bits == 4 else "int8"
+    raise r.error("quantization_config", f"unknown format {method or algorithm!r}", "state fp8, mxfp4, awq or gptq")
