@@ -1,0 +1,300 @@
+"""Operating points of a language-model workload on one server model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from groundplan.catalog import BITS, Catalog, ModelCard, Server
+from groundplan.kernel import EngineLimits, StepTime
+from groundplan.perf._chip import Chip, chip_of
+from groundplan.perf._engine import Engine
+from groundplan.perf._power import replica_draw
+from groundplan.perf._profile import DENSE_ERROR, MOE_ERROR, EngineProfile
+from groundplan.perf._shape import Shape
+from groundplan.perf._types import PS_PER_MS, EngineService, OperatingPoint, Refusal, Refused
+from groundplan.spec import Lengths, LlmWorkload
+
+LONGEST = 0.999
+"""Requests up to this percentile of prompt and output must fit in the KV cache."""
+BUDGETS = (8192, 4096, 2048, 1024, 512)
+MAX_TENSOR_PARALLEL = 16
+
+
+def quantile_tokens(lengths: Lengths, probability: float) -> int:
+    """Quantile of a lognormal of this mean and coefficient of variation, at least 1."""
+    sigma2 = math.log1p(lengths.cv**2)
+    score = NormalDist().inv_cdf(probability)
+    return max(1, math.ceil(lengths.mean_tokens * math.exp(score * math.sqrt(sigma2) - sigma2 / 2)))
+
+
+def mean_context_tokens(workload: LlmWorkload) -> float:
+    """Mean cached tokens of a running sequence; long outputs stay longer: S + O (1 + cv^2) / 2."""
+    output = workload.output
+    return workload.prompt.mean_tokens + output.mean_tokens * (1.0 + output.cv**2) / 2.0
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a replica is cut: ranks per stage, pipeline stages, nodes, accelerators on each node."""
+
+    tensor_parallel: int
+    stages: int
+    nodes: int
+    slots: int
+
+
+def layouts(card: ModelCard, chip: Chip, nodes: int) -> Iterator[Layout]:
+    """Cuts over this many nodes. One node: every power of two that divides accelerators and heads; more: whole nodes."""
+    heads = card.transformer().heads
+    ranks = [2**i for i in range(MAX_TENSOR_PARALLEL.bit_length())]
+    fitting = [n for n in ranks if chip.per_node % n == 0 and heads % n == 0]
+    if nodes == 1:
+        yield from (Layout(n, 1, 1, n) for n in fitting)
+    else:
+        yield Layout(fitting[-1], nodes * chip.per_node // fitting[-1], nodes, chip.per_node)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes per accelerator of one layout, and the tokens whose KV cache the replica can hold."""
+
+    weights: float
+    activations: float
+    reserve: float
+    available: float
+    kv_bytes_per_token: float
+
+    @property
+    def kv(self) -> float:
+        """What is left for KV cache; negative when the weights do not fit."""
+        return self.available - self.weights - self.activations - self.reserve
+
+    @property
+    def kv_tokens(self) -> int:
+        """Tokens of the replica."""
+        return max(0, int(self.kv / self.kv_bytes_per_token))
+
+    def in_gb(self) -> dict[str, float]:
+        """For the plan file, 1 GB = 1e9 bytes."""
+        total = self.weights + self.activations + max(self.kv, 0.0) + self.reserve
+        parts = {"weights": self.weights, "kv": max(self.kv, 0.0), "activations": self.activations}
+        rest = {"reserve": self.reserve, "total": total, "available": self.available}
+        return {name: round(value / 1e9, 4) for name, value in {**parts, **rest}.items()}
+
+
+def memory(engine: Engine, max_batch: int, token_budget: int) -> Memory:
+    """Accounting of one accelerator: weights, step activations, logits, the engine's reserve, KV in bf16."""
+    shape, ranks = engine.shape, engine.tensor_parallel
+    arch = shape.arch
+    wide = max(arch.ffn, (arch.experts_active + arch.experts_shared) * arch.moe_ffn)
+    activations = token_budget * (8.0 * arch.hidden + 3.0 * wide / ranks) * 2.0
+    logits = max_batch * arch.vocab * 4.0 / ranks
+    available = engine.chip.memory_bytes
+    return Memory(
+        weights=shape.weight_bytes(engine.precision) / (ranks * engine.stages),
+        activations=activations + logits,
+        reserve=(1.0 - engine.profile.memory_share) * available,
+        available=available,
+        kv_bytes_per_token=shape.kv_bytes_per_token / (shape.kv_shards(ranks) * engine.stages),
+    )
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """A replica that always has work: requests and seconds per mean step, and what a step holds."""
+
+    batch: int
+    requests_per_s: float
+    step_s: float
+    tokens: float
+    context_tokens: float
+    pairs: float
+
+
+def saturate(engine: Engine, workload: LlmWorkload, batch: int, token_budget: int) -> Saturation:
+    """Closed-form throughput of a full batch.
+
+    A request holds its place for O steps: one ends its prefill and yields the first token, O - 1 decode. So
+    batch / O prompts start in a mean step (Poisson about that mean), unless the token budget allows fewer.
+    """
+    prompt, output = workload.prompt.mean_tokens, max(workload.output.mean_tokens, 1.0)
+    starts = min(batch / output, token_budget / (prompt + output - 1.0))
+    decoding = starts * (output - 1.0)
+    count = np.arange(int(starts + 8.0 * math.sqrt(starts) + 12.0))
+    weight = np.exp(count * math.log(starts) - starts - np.array([math.lgamma(j + 1.0) for j in count]))
+    room = max(token_budget - decoding, 1.0)
+    tokens = count * prompt
+    base = float(engine.decode_base_s(np.array([max(decoding, 1e-9)]))[0]) if decoding >= 1e-9 else 0.0
+    mixed = np.maximum(base, engine.dense_s(np.minimum(tokens, room) + decoding)) * np.maximum(tokens / room, 1.0)
+    mixed[0] = base
+    pairs = starts * prompt**2 * (1.0 + workload.prompt.cv**2) / 2.0
+    context = decoding * mean_context_tokens(workload)
+    step = float(weight @ mixed) + engine.context_s() * context + engine.pair_s() * pairs
+    return Saturation(batch, starts / step, step, decoding + starts * prompt, context, pairs)
+
+
+def batch_grid(most: int) -> list[int]:
+    """Batch sizes to try, about a quarter apart."""
+    sizes = {most} | {max(1, round(1.25**i)) for i in range(80)}
+    return sorted(size for size in sizes if size <= most)
+
+
+def best_batch(engine: Engine, workload: LlmWorkload, most: int, token_budget: int) -> Saturation | None:
+    """The fastest saturated batch whose mean step stays inside the TPOT level; None when none does."""
+    limit_s = workload.service_level.tpot_ms / 1e3 * engine.profile.tpot_margin_share
+    found = [saturate(engine, workload, size, token_budget) for size in batch_grid(most)]
+    return max((s for s in found if s.step_s <= limit_s), key=lambda s: s.requests_per_s, default=None)
+
+
+def unloaded_ttft_ps(step: StepTime, prompt_tokens: int, token_budget: int) -> int:
+    """Time to first token of a prompt alone on the engine [ps], in chunks of the token budget."""
+    done, total = 0, 0
+    while done < prompt_tokens:
+        chunk = min(token_budget, prompt_tokens - done)
+        total += step.step_ps(chunk, chunk * done + chunk * (chunk + 1) // 2, 0, 0)
+        done += chunk
+    return total
+
+
+def token_budget(engine: Engine, tpot_ms: float) -> int:
+    """Largest prefill chunk whose step takes at most four TPOT levels: longer ones stall the running sequences."""
+    times = engine.dense_s(np.array(BUDGETS, dtype=float)) * 1e3
+    return next((b for b, ms in zip(BUDGETS, times, strict=True) if ms <= 4.0 * tpot_ms), BUDGETS[-1])
+
+
+def llm_points(workload: LlmWorkload, server: Server, catalog: Catalog) -> Iterator[OperatingPoint | Refusal]:
+    """A point per precision and layout that fits and meets the service level unloaded, or why not."""
+    card, chip = catalog.model(workload.model), chip_of(server, catalog)
+    needed = quantile_tokens(workload.prompt, 0.5) + quantile_tokens(workload.output, 0.5)
+    if card.context_tokens is not None and needed > card.context_tokens:
+        raise Refused("kind", f"half the requests exceed the {card.context_tokens} tokens of context of {card.id}")
+    for precision in precisions(workload.allowed_precisions, card):
+        try:
+            chip.compute_format(precision)
+            yield from _layout_points(workload, server, catalog, card, precision)
+        except Refused as refused:
+            yield refused.refusal
+
+
+def precisions(allowed: tuple[str, ...], card: ModelCard) -> list[str]:
+    """The checkpoint's own format, then the others that the workload allows, widest first."""
+    others = sorted(set(allowed) - {card.native_precision}, key=lambda p: (-BITS[p], p))
+    return [card.native_precision, *others]
+
+
+def _layout_points(
+    workload: LlmWorkload, server: Server, catalog: Catalog, card: ModelCard, precision: str
+) -> Iterator[OperatingPoint | Refusal]:
+    """Points on one node; on 2, 4, 8 nodes only when no cut of fewer fits."""
+    chip = chip_of(server, catalog)
+    for nodes in (1, 2, 4, 8):
+        refusals: list[Refusal] = []
+        for layout in layouts(card, chip, nodes):
+            try:
+                yield _point(workload, server, catalog, card, precision, layout)
+            except Refused as refused:
+                refusals.append(refused.refusal)
+        yield from refusals
+        if any(refusal.rule != "memory" for refusal in refusals) or len(refusals) == 0 or nodes == 8:
+            return
+        if len(refusals) < len(list(layouts(card, chip, nodes))):
+            return
+
+
+def _engine(workload: LlmWorkload, server: Server, chip: Chip, card: ModelCard, precision: str, cut: Layout) -> Engine:
+    if cut.nodes > 1 and server.nic_gb_per_s is None:
+        raise Refused("missing-figure", f"{server.id} has no nic_gb_per_s: a replica over {cut.nodes} nodes needs it")
+    nic = (server.nic_gb_per_s or 1.0) * 1e9 / chip.per_node
+    profile = EngineProfile()
+    shape = Shape(card.transformer(), mean_context_tokens(workload))
+    return Engine(shape, chip, precision, cut.tensor_parallel, cut.stages, cut.nodes, nic, profile.max_batch, profile)
+
+
+def _name(precision: str, layout: Layout) -> str:
+    pipeline = f"-pp{layout.stages}" if layout.stages > 1 else ""
+    return f"{precision}-tp{layout.tensor_parallel}{pipeline}"
+
+
+def _room(workload: LlmWorkload, engine: Engine, card: ModelCard, budget: int, where: str) -> tuple[Memory, int]:
+    """Memory of the layout and the sequences that its KV cache holds on average; refuses what does not fit."""
+    room = memory(engine, engine.profile.max_batch, budget)
+    longest = quantile_tokens(workload.prompt, LONGEST) + quantile_tokens(workload.output, LONGEST)
+    longest = min(longest, card.context_tokens or longest)
+    if room.kv_tokens < longest:
+        held, least = room.in_gb(), room.kv_bytes_per_token * longest / 1e9
+        parts = f"weights {held['weights']:.1f} + activations {held['activations']:.1f} + reserve {held['reserve']:.1f}"
+        why = f"{where}: {parts} + {least:.2f} GB of KV exceed {held['available']:.1f} GB per accelerator"
+        raise Refused("memory", why)
+    most = int(room.kv_tokens / mean_context_tokens(workload))
+    return room, max(1, min(most, engine.profile.max_batch, budget))
+
+
+def _point(
+    workload: LlmWorkload, server: Server, catalog: Catalog, card: ModelCard, precision: str, cut: Layout
+) -> OperatingPoint:
+    engine = _engine(workload, server, chip_of(server, catalog), card, precision, cut)
+    budget = token_budget(engine, workload.service_level.tpot_ms)
+    where = f"{card.id} {_name(precision, cut)} on {server.id}"
+    room, most = _room(workload, engine, card, budget, where)
+    full = _within_level(engine, workload, most, budget, where)
+    step = engine.step_time(full.batch, budget)
+    latency = _unloaded_ms(workload, step, budget, where)
+    limits = EngineLimits(full.batch, budget, room.kv_tokens // engine.profile.block_tokens, engine.profile.block_tokens)
+    read_use = engine.step_bytes(full.tokens, full.context_tokens) / full.step_s / engine.chip.read_bytes_per_s
+    peak = engine.chip.flop_per_s(engine.compute_format)
+    flop_use = engine.step_flop(full.tokens, full.pairs) / full.step_s / peak
+    draw = replica_draw(server, catalog, cut.slots * cut.nodes, min(read_use, 1.0), min(flop_use, 1.0))
+    low, high = MOE_ERROR if engine.shape.moe_layers else DENSE_ERROR
+    return OperatingPoint(
+        id=f"{workload.id}@{server.id}/{_name(precision, cut)}-b{full.batch}",
+        workload=workload.id,
+        server=server.id,
+        model=card.id,
+        engine=engine.profile.name,
+        precision=precision,
+        slots_per_replica=cut.slots,
+        nodes_per_replica=cut.nodes,
+        capacity_per_s=full.requests_per_s,
+        dynamic_kw=draw.mean_kw,
+        latency_ms=latency,
+        memory_gb=room.in_gb(),
+        error_low_factor=low,
+        error_high_factor=high,
+        why=_binding(full, most, engine.profile.max_batch, read_use, flop_use),
+        peak_kw=draw.peak_kw,
+        service=EngineService(step, limits),
+    )
+
+
+def _within_level(engine: Engine, workload: LlmWorkload, most: int, budget: int, where: str) -> Saturation:
+    full = best_batch(engine, workload, most, budget)
+    if full is None:
+        alone = saturate(engine, workload, 1, budget).step_s * 1e3
+        level = workload.service_level.tpot_ms
+        raise Refused("latency", f"{where}: TPOT {alone:.1f} ms at batch 1 is not within {level:g} ms")
+    return full
+
+
+def _unloaded_ms(workload: LlmWorkload, step: StepTime, budget: int, where: str) -> dict[str, float]:
+    """TTFT of the prompt at the stated percentile and TPOT at the mean context, alone on the engine."""
+    level = workload.service_level
+    prompt = quantile_tokens(workload.prompt, level.percentile)
+    ttft = unloaded_ttft_ps(step, prompt, budget) / PS_PER_MS
+    if ttft > level.ttft_ms:
+        raise Refused("latency", f"{where}: TTFT {ttft:.0f} ms of a {prompt}-token prompt exceeds {level.ttft_ms:g} ms")
+    context = round(workload.prompt.mean_tokens + workload.output.mean_tokens / 2.0)
+    return {"ttft": ttft, "tpot": step.step_ps(0, 0, 1, context) / PS_PER_MS}
+
+
+def _binding(full: Saturation, most: int, engine_cap: int, read_use: float, flop_use: float) -> str:
+    if full.batch < most:
+        cap = "TPOT level or token budget"
+    else:
+        cap = "KV memory" if most < engine_cap else "engine batch limit"
+    rate = f"{full.requests_per_s:.3g} requests/s"
+    return f"batch {full.batch} ({cap}); bandwidth use {read_use:.0%}, FLOP use {flop_use:.0%}; {rate}"

@@ -1,0 +1,69 @@
+"""The front door: operating points of any workload on any server model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from groundplan.catalog import Catalog, Server
+from groundplan.errors import CatalogError
+from groundplan.perf._llm import llm_points
+from groundplan.perf._types import OperatingPoint, Points, Refusal, Refused
+from groundplan.spec import AnyWorkload, LlmWorkload
+
+MOST_POINTS = 3
+
+
+def operating_points(workload: AnyWorkload, server: Server, catalog: Catalog) -> Points:
+    """The Pareto set of ways to run a workload on a server model, at most three, and why others were refused.
+
+    Better is: more capacity per slot, fewer slots per replica, less unloaded latency. Unknown model names raise
+    CatalogError; a missing figure is a refusal that names it.
+    """
+    found: list[OperatingPoint] = []
+    refusals: list[Refusal] = []
+    if hasattr(workload, "model"):
+        catalog.model(workload.model)  # an unknown name is the user's error, not a refusal
+    try:
+        for outcome in _all(workload, server, catalog):
+            (found if isinstance(outcome, OperatingPoint) else refusals).append(outcome)
+    except Refused as refused:
+        refusals.append(refused.refusal)
+    except CatalogError as error:
+        refusals.append(Refusal("missing-figure", str(error)))
+    return Points(pareto(found), tuple(dict.fromkeys(refusals)))
+
+
+def _all(workload: AnyWorkload, server: Server, catalog: Catalog) -> Iterator[OperatingPoint | Refusal]:
+    if isinstance(workload, LlmWorkload):
+        yield from llm_points(workload, server, catalog)
+        return
+    raise Refused("kind", f"{workload.kind} workloads are not modelled on {server.id}")
+
+
+def pareto(points: Iterable[OperatingPoint]) -> tuple[OperatingPoint, ...]:
+    """Points that no other beats in capacity per slot, slots and latency at once; at most three of them.
+
+    Kept beyond the best capacity per slot: the fewest slots, then the least latency.
+    """
+    candidates = list(points)
+    front = [p for p in candidates if not any(_beats(q, p) for q in candidates)]
+    front.sort(key=lambda p: (-p.capacity_per_slot, p.id))
+    wanted = [
+        *front[:1],
+        *sorted(front, key=lambda p: (p.total_slots, -p.capacity_per_s, p.id))[:1],
+        *sorted(front, key=lambda p: (_latency(p), p.id))[:1],
+        *front,
+    ]
+    kept = list(dict.fromkeys(p.id for p in wanted))[:MOST_POINTS]
+    return tuple(p for p in front if p.id in kept)
+
+
+def _latency(point: OperatingPoint) -> float:
+    return sum(point.latency_ms.values())
+
+
+def _beats(one: OperatingPoint, other: OperatingPoint) -> bool:
+    mine = (-one.capacity_per_slot, one.total_slots, _latency(one))
+    theirs = (-other.capacity_per_slot, other.total_slots, _latency(other))
+    no_worse = all(a <= b for a, b in zip(mine, theirs, strict=True))
+    return no_worse and (mine != theirs or one.id < other.id)

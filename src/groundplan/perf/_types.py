@@ -1,0 +1,121 @@
+"""What perf hands out: operating points with all that staffing needs, and refusals with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from groundplan.kernel import EngineLimits, StepTime
+from groundplan.plan import PointRow
+
+Rule = Literal["memory", "latency", "format", "kind", "missing-figure", "chunk"]
+PS_PER_MS = 10**9
+PS_PER_S = 10**12
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a workload cannot run in one way: the rule that forbids it, and the figures in words."""
+
+    rule: Rule
+    why: str
+
+
+class Refused(Exception):
+    """Carries a refusal from the depth of a model to the front door; never leaves the room."""
+
+    def __init__(self, rule: Rule, why: str) -> None:
+        self.refusal = Refusal(rule, why)
+        super().__init__(why)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EngineService:
+    """A batching engine: what the kernel steps with."""
+
+    step: StepTime
+    limits: EngineLimits
+
+
+@dataclass(frozen=True, slots=True)
+class QueueService:
+    """A server that takes work one batch at a time.
+
+    batch_ps[b - 1]: time of a batch of b units [ps]. servers_count: servers of one replica that work side by side.
+    cv: coefficient of variation of a service time. setup_ms: delay that adds to latency but holds no server.
+    arrivals: `paced` sources send on a clock of their own with independent phases (cameras, robots, sensors).
+    """
+
+    batch_ps: tuple[int, ...]
+    servers_count: int = 1
+    cv: float = 0.0
+    setup_ms: float = 0.0
+
+
+Service = EngineService | QueueService
+
+
+@dataclass(frozen=True, eq=False)
+class OperatingPoint:
+    """One way to run one workload on one server model.
+
+    The fields of `plan.PointRow` (see there for units), `peak_kw` (most extra IT kW, for sizing feeds; `dynamic_kw` is
+    the mean) and `service`, which staffing simulates; None for batch kinds, whose gangs have no queue.
+    """
+
+    id: str
+    workload: str
+    server: str
+    model: str
+    engine: str
+    precision: str
+    slots_per_replica: int
+    nodes_per_replica: int
+    capacity_per_s: float
+    dynamic_kw: float
+    latency_ms: Mapping[str, float]
+    memory_gb: Mapping[str, float]
+    error_low_factor: float
+    error_high_factor: float
+    why: str
+    peak_kw: float
+    service: Service | None = field(default=None, repr=False)
+
+    def row(self) -> PointRow:
+        """The row of the plan file."""
+        return PointRow(
+            id=self.id,
+            workload=self.workload,
+            server=self.server,
+            model=self.model,
+            engine=self.engine,
+            precision=self.precision,
+            slots_per_replica=self.slots_per_replica,
+            nodes_per_replica=self.nodes_per_replica,
+            capacity_per_s=self.capacity_per_s,
+            dynamic_kw=self.dynamic_kw,
+            latency_ms=dict(self.latency_ms),
+            memory_gb=dict(self.memory_gb),
+            error_low_factor=self.error_low_factor,
+            error_high_factor=self.error_high_factor,
+            why=self.why,
+        )
+
+    @property
+    def total_slots(self) -> int:
+        """Slots over all nodes of the replica."""
+        return self.slots_per_replica * self.nodes_per_replica
+
+    @property
+    def capacity_per_slot(self) -> float:
+        """Units per second (per hour for a gang) and slot."""
+        return self.capacity_per_s / self.total_slots
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """The operating points worth a look, best capacity per slot first, and why the other ways were refused."""
+
+    points: tuple[OperatingPoint, ...]
+    refusals: tuple[Refusal, ...]
