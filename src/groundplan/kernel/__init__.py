@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ._check import KernelError
 from ._engine import EngineRun, Router, simulate_engine, simulate_pool
-from ._pools import LlmPool, QueuePool, ServiceReport, upper_percentile
+from ._pools import LlmPool, QueuePool, ServiceReport, sample_percentile
 from ._queues import BatchQueueRun, simulate_batch_queue, simulate_queue
 from ._random import lognormal_lengths, periodic_arrivals_ps, poisson_arrivals_ps, renewal_arrivals_ps, stream
 from ._staffing import StaffingCurve, Tangent, curve_from_loads, staffing_curve
@@ -30,11 +30,11 @@ __all__ = [
     "periodic_arrivals_ps",
     "poisson_arrivals_ps",
     "renewal_arrivals_ps",
+    "sample_percentile",
     "simulate_batch_queue",
     "simulate_engine",
     "simulate_pool",
     "simulate_queue",
     "staffing_curve",
     "stream",
-    "upper_percentile",
 ]

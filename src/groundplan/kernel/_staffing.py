@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from math import ceil, isfinite
 
@@ -13,7 +14,7 @@ from groundplan.errors import Issue
 
 from ._check import KernelError, fault, finite, raise_if, whole
 
-REPLICAS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+REPLICAS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
 OPEN_LOAD = 1e6
 """Range of the tangent that goes on beyond the last measured pool, in replicas' worth of load."""
 SLACK = 1e-9
@@ -38,7 +39,7 @@ class StaffingCurve:
     """Replicas needed at a service level as a function of load R (unit: the saturation rate of one replica).
 
     max_load[i] is the most load that replicas[i] carry (0: that few never meet the level); between listed pools the
-    next larger one is needed, beyond the last the utilisation of the last one holds. Every tangent is safe on its
+    next larger one is needed, beyond the last the utilisation of the last one holds (it grows with the pool). Every tangent is safe on its
     range: rounded up to whole replicas it never asks for fewer than the curve. The last tangent is open.
     """
 
@@ -110,20 +111,38 @@ def staffing_curve(
     """Measure a staffing curve: for each number of replicas the most load that meets the service level.
 
     simulate(replicas, load, seed) returns the strain (achieved over limit, <= 1 meets the level) or a bool; load is
-    in units of one replica's saturation rate. Bisection on the load per replica over 0..top uses the same random
+    in units of one replica's saturation rate. The search on the load per replica over 0..top uses the same random
     numbers throughout; every seed must meet the level. The load found is lowered by ``margin`` (one-sided, so that
-    fresh seeds pass), then utilisation is made to rise with the pool by lowering the smaller pools.
+    fresh seeds pass), then utilisation is made to rise with the pool by lowering the smaller pools. Pools between the
+    measured ones enter the curve with the utilisation of the next smaller measured one, which is safe.
     Raises KernelError when no pool meets the level at any load.
     """
     finite("tolerance", tolerance, low=0.0)
     finite("margin", margin, low=0.0, open_low=False)
     usable: list[float] = []
     for count in replicas:
-        start = usable[-1] if usable else 0.0
-        usable.append(_bisect(lambda u, n=whole("replicas", count): _meets(simulate, n, u * n, seeds), start, top, tolerance))
+        usable.append(_usable(simulate, whole("replicas", count), seeds, usable[-1] if usable else top / 2, top, tolerance))
     safe = np.minimum.accumulate(np.array(usable)[::-1])[::-1] / (1 + margin)
-    loads = tuple(float(u * n) for u, n in zip(safe, replicas, strict=True))
-    return curve_from_loads(tuple(replicas), loads, tangents)
+    dense = _dense(replicas, safe)
+    return curve_from_loads(tuple(dense), tuple(dense.values()), tangents)
+
+
+def _usable(
+    simulate: Simulate, replicas: int, seeds: Iterable[int], guess: float, top: float, tolerance: float
+) -> float:
+    """Load per replica that meets the level on every seed: each seed may only lower what the one before allowed."""
+    share = top
+    for seed in seeds:
+        share = _search(partial(_meets, simulate, replicas, seed), guess, share, tolerance)
+        guess = share
+    return share
+
+
+def _dense(replicas: Sequence[int], usable: np.ndarray) -> dict[int, float]:
+    """Load by number of replicas, every number between the measured ones at the utilisation of the next smaller one."""
+    every = np.arange(replicas[0], replicas[-1] + 1)
+    share = usable[np.searchsorted(replicas, every, side="right") - 1]
+    return {int(n): float(u * n) for n, u in zip(every, share, strict=True)}
 
 
 def curve_from_loads(replicas: Sequence[int], max_load: Sequence[float], tangents: int = 4) -> StaffingCurve:
@@ -133,25 +152,29 @@ def curve_from_loads(replicas: Sequence[int], max_load: Sequence[float], tangent
     return StaffingCurve(bare.replicas, bare.max_load, chosen)
 
 
-def _meets(simulate: Simulate, replicas: int, load: float, seeds: Iterable[int]) -> bool:
-    for seed in seeds:
-        strain = simulate(replicas, load, seed)
-        if isinstance(strain, bool | np.bool_):
-            if not strain:
-                return False
-        elif np.isnan(strain):
-            raise KernelError(fault("simulate", f"gave no number at {replicas} replicas, load {load}"))
-        elif strain > 1:
-            return False
-    return True
+def _meets(simulate: Simulate, replicas: int, seed: int, share: float) -> bool:
+    strain = simulate(replicas, share * replicas, seed)
+    if isinstance(strain, bool | np.bool_):
+        return bool(strain)
+    if np.isnan(strain):
+        raise KernelError(fault("simulate", f"gave no number at {replicas} replicas, load {share * replicas}"))
+    return strain <= 1
 
 
-def _bisect(meets: Callable[[float], bool], start: float, top: float, tolerance: float) -> float:
-    """Largest share u of 0..top that meets, to ``tolerance`` (relative below one half); tries ``start`` first."""
-    low, high = 0.0, top
-    if start > 0:
-        low, high = (start, top) if meets(start) else (0.0, start)
-    elif meets(top):
+def _search(meets: Callable[[float], bool], guess: float, top: float, tolerance: float) -> float:
+    """Largest share of 0..top that meets, to ``tolerance`` (finer where the share is small), galloping from a guess."""
+    stride = 4 * tolerance
+    low, high, rising = 0.0, min(guess, top), meets(min(guess, top))
+    if rising:
+        low, high = high, top
+    while stride < high - low:
+        probe = low + stride if rising else high - stride
+        kept = meets(probe)
+        low, high = (probe, high) if kept else (low, probe)
+        if kept != rising:
+            break
+        stride *= 2
+    if rising and high == top and low < top and meets(top):
         return top
     while high - low > tolerance * min(1.0, 2 * high) and high > tolerance / 10:
         mid = (low + high) / 2
