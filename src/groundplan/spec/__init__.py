@@ -16,6 +16,7 @@ from groundplan.spec._money import (
     TokenOffer,
 )
 from groundplan.spec._place import ON_PREMISE_TIERS, Hosting, Link, PowerBlock, Site, Staff, Zone
+from groundplan.spec._schema import schema, starter
 from groundplan.spec._source import Source, SourceKind
 from groundplan.spec._work import (
     AnalyticsWorkload,
@@ -105,4 +106,6 @@ __all__ = [
     "load",
     "loads",
     "month_number",
+    "schema",
+    "starter",
 ]

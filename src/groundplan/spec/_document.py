@@ -28,7 +28,8 @@ from ruamel.yaml.reader import ReaderError
 from groundplan.errors import Issue, SpecError
 
 Path = tuple[str | int, ...]
-Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
+Scalar = None | bool | int | float | str
+Value = Scalar | list["Value"] | dict[str, "Value"]
 
 MAX_BYTES = 5_000_000
 MAX_DEPTH = 24
@@ -71,8 +72,7 @@ def read_document(raw: bytes, file: str) -> Document:
         what = f"the file holds {_kind(root.value)}, not a mapping"
         raise SpecError(Issue("not-a-mapping", f"{file}:{root.line}", what, "start with `groundplan: 1`"))
     places: dict[Path, Place] = {(): Place(file, root.line)}
-    data = {key: _plain(node, (key,), file, places) for key, node in root.value.items()}
-    return Document(data, places)
+    return Document({key: _plain(node, (key,), file, places) for key, node in root.value.items()}, places)
 
 
 def _text(raw: bytes, file: str) -> str:
@@ -96,7 +96,7 @@ def _text(raw: bytes, file: str) -> str:
 class _Node:
     """A parsed value and its line; `size` counts the nodes below it with aliases expanded."""
 
-    value: Value | list[_Node] | dict[str, _Node]
+    value: Scalar | list[_Node] | dict[str, _Node]
     line: int
     size: int = 1
 
@@ -200,7 +200,7 @@ class _Reader:
             self._anchors[event.anchor] = node
         return node
 
-    def _scalar_value(self, event: ScalarEvent) -> Value:
+    def _scalar_value(self, event: ScalarEvent) -> Scalar:
         top = self._stack[-1] if self._stack else None
         is_key = top is not None and isinstance(top.node.value, dict) and top.key is None
         if is_key or event.style is not None:
@@ -208,7 +208,7 @@ class _Reader:
         tag = str(self._yaml.resolver.resolve(ScalarNode, event.value, (True, False)))
         return self._typed(event, tag.rsplit(":", 1)[-1])
 
-    def _typed(self, event: ScalarEvent, tag: str) -> Value:
+    def _typed(self, event: ScalarEvent, tag: str) -> Scalar:
         text = event.value.replace("_", "")
         if tag == "null":
             return None
@@ -231,9 +231,8 @@ class _Reader:
             top.node.size += node.size
         elif top.key is None:
             self._key(top, node)
-        else:
+        elif isinstance(top.node.value, dict):
             if top.key not in top.lines:
-                assert isinstance(top.node.value, dict)
                 top.node.value[top.key] = _Node(node.value, top.key_line, node.size)
                 top.node.size += node.size
                 top.lines[top.key] = top.key_line
@@ -265,15 +264,10 @@ def _line(event: Event) -> int:
 def _plain(node: _Node, path: Path, file: str, places: dict[Path, Place]) -> Value:
     places[path] = Place(file, node.line)
     if isinstance(node.value, dict):
-        return {key: _plain(_as_node(child), (*path, key), file, places) for key, child in node.value.items()}
+        return {key: _plain(child, (*path, key), file, places) for key, child in node.value.items()}
     if isinstance(node.value, list):
-        return [_plain(_as_node(child), (*path, i), file, places) for i, child in enumerate(node.value)]
+        return [_plain(child, (*path, i), file, places) for i, child in enumerate(node.value)]
     return node.value
-
-
-def _as_node(child: _Node | Value) -> _Node:
-    assert isinstance(child, _Node)
-    return child
 
 
 def _kind(value: object) -> str:

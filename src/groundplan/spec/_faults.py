@@ -18,9 +18,9 @@ from groundplan.units import UNITS, unit_of
 
 # Units that the file format never uses, but people do.
 FOREIGN_UNITS: tuple[str, ...] = (
-    "mw", "gw", "mwh", "kva", "gbit_per_s", "gbps", "mbps", "eur", "krw", "vnd", "cny", "twd", "percent", "pct", "days", "day",
-    "weeks", "minutes", "min", "sec", "seconds", "ns", "mhz", "khz", "pb", "kb_per_s", "mb_per_s", "tbit_per_s", "krw_per_kwh",
-    "usd_per_mwh", "krw_per_month", "qps", "rps",
+    "mw", "gw", "mwh", "kva", "gbit_per_s", "gbps", "mbps", "tbit_per_s", "kb_per_s", "mb_per_s", "pb", "mhz", "khz",
+    "eur", "krw", "vnd", "cny", "twd", "krw_per_kwh", "usd_per_mwh", "krw_per_month", "percent", "pct", "qps", "rps",
+    "days", "day", "weeks", "minutes", "min", "sec", "seconds", "ns",
 )  # fmt: skip
 # What a pattern means, in words.
 FORMATS: Mapping[str, str] = {
@@ -66,20 +66,11 @@ def shown(data: Mapping[str, Value], path: Path) -> str:
 
 def value_text(value: object) -> str:
     """A value, short enough for one line."""
-    text = {True: "true", False: "false", None: "nothing"}.get(value) if _is_plain(value) else None
-    if text is None:
-        text = repr(value) if isinstance(value, str) else _collection_text(value)
+    text = repr(value) if isinstance(value, str) else _WORDS.get(type(value), str(value).lower())
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, bool)
-
-
-def _collection_text(value: object) -> str:
-    if isinstance(value, dict):
-        return "a mapping"
-    return "a list" if isinstance(value, list) else str(value)
+_WORDS: Mapping[type, str] = {dict: "a mapping", list: "a list", type(None): "nothing"}
 
 
 def faults_of(errors: list[ErrorDetails], data: Mapping[str, Value]) -> Iterator[Fault]:

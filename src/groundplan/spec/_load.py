@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from types import MappingProxyType
 
 from pydantic import ValidationError
 
 from groundplan.errors import Issue, SpecError
+from groundplan.spec._check import check
 from groundplan.spec._document import MAX_BYTES, Document, Path, Place, Value, read_document
 from groundplan.spec._factory import Factory
 from groundplan.spec._faults import Fault, faults_of
+from groundplan.spec._references import not_yet, references
 
 SUFFIXES: frozenset[str] = frozenset({".yaml", ".yml"})
 
@@ -147,11 +149,42 @@ def _order(issue: Issue) -> tuple[str, int, str]:
 
 
 def _validated(data: dict[str, Value]) -> tuple[Factory | None, list[Fault]]:
+    """The factory, and every fault. Items with faults of their own hide no fault of the others."""
+    early = not_yet(data)
+    known = {fault.path for fault in early}
+    faults = [*early, *references(data)]
     try:
         factory = Factory.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
-        return None, list(faults_of(error.errors(include_url=False), data))
-    return factory, []
+        typed = list(faults_of(error.errors(include_url=False), data))
+        faults += [fault for fault in typed if fault.path not in known]
+        return None, faults + _rest_of_file(data, {fault.path for fault in typed})
+    return factory, faults + check(factory)
+
+
+def _rest_of_file(data: dict[str, Value], bad: set[Path]) -> list[Fault]:
+    """What the cross-checks say of the items that have no fault of their own."""
+    kept: dict[str, list[int]] = {}
+    rest: dict[str, Value] = {}
+    for key, value in data.items():
+        if isinstance(value, list):
+            kept[key] = [index for index in range(len(value)) if (key, index) not in {path[:2] for path in bad}]
+            rest[key] = [value[index] for index in kept[key]]
+        elif key in Factory.model_fields:
+            rest[key] = value
+    try:
+        factory = Factory.model_validate_json(json.dumps(rest), strict=True)
+    except ValidationError:
+        return []
+    return [_moved(fault, kept) for fault in check(factory, whole=False)]
+
+
+def _moved(fault: Fault, kept: Mapping[str, list[int]]) -> Fault:
+    """A fault at the place that it has in the whole file."""
+    table, *rest = fault.path
+    if isinstance(table, str) and table in kept and rest and isinstance(rest[0], int):
+        return replace(fault, path=(table, kept[table][rest[0]], *rest[1:]))
+    return fault
 
 
 def _hash(factory: Factory) -> str:
