@@ -1,7 +1,7 @@
 """Accelerators, servers, model cards, tariffs, offers, prices: every number with its source."""
 
 from groundplan.catalog._accelerators import Accelerator, MemoryKind
-from groundplan.catalog._base import BITS, NamedRow, Precision, Row, figure_source, figures
+from groundplan.catalog._base import BITS, NamedRow, Precision, Row, figure_paths, figure_source
 from groundplan.catalog._catalog import Catalog, figure_counts
 from groundplan.catalog._hf import model_from_hf_config
 from groundplan.catalog._models import (
@@ -16,7 +16,7 @@ from groundplan.catalog._models import (
     VlaArch,
     WorldArch,
 )
-from groundplan.catalog._places import CloudOffer, Country, ExportGroup, FxRate, TokenPrice, token_price
+from groundplan.catalog._places import CloudOffer, Country, FxRate, TokenPrice, token_price
 from groundplan.catalog._rules import (
     ChipTest,
     CountryGroup,
@@ -46,7 +46,6 @@ __all__ = [
     "CountryGroup",
     "DayType",
     "EnergyBlock",
-    "ExportGroup",
     "ExportParagraph",
     "ExportRule",
     "FreeLabel",
@@ -72,8 +71,8 @@ __all__ = [
     "export_paragraphs",
     "export_rules",
     "figure_counts",
+    "figure_paths",
     "figure_source",
-    "figures",
     "free_labels",
     "model_from_hf_config",
     "rules",

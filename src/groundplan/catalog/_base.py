@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from groundplan.errors import CatalogError, Issue
 from groundplan.spec import Source
@@ -37,7 +37,15 @@ class Row(Frozen):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9.\-]*$")
     source: Source
     figure_sources: Annotated[tuple[tuple[str, Source], ...], BeforeValidator(_pairs)] = ()
-    """Overrides by dotted path of the figure (``die_mm2``, ``energy.3``), longest prefix wins."""
+    """Overrides by dotted path of the figure (``tdp_w``, ``energy.3``), longest prefix wins."""
+
+    @model_validator(mode="after")
+    def _overrides_name_figures(self) -> Self:
+        paths = [path + "." for path in figure_paths(self)] if self.figure_sources else []
+        strange = [key for key, _ in self.figure_sources if not any(path.startswith(key + ".") for path in paths)]
+        if strange:
+            raise ValueError(f"{self.id}: figure_sources name no stated figure: {', '.join(strange)}")
+        return self
 
 
 class NamedRow(Row):
@@ -49,30 +57,37 @@ class NamedRow(Row):
 
 def figure_source(row: Row, field: str) -> Source:
     """The source of one figure, by dotted path; a path that names no figure of the row is a CatalogError."""
-    if field not in dict(figures(row)) and not any(path.startswith(field + ".") for path, _ in figures(row)):
+    if not any(f"{path}.".startswith(f"{field}.") for path in figure_paths(row)):
         raise missing_figure(row.id, field, "no such figure in this row")
     overrides = dict(row.figure_sources)
     parts = field.split(".")
-    for end in range(len(parts), 0, -1):
-        if (found := overrides.get(".".join(parts[:end]))) is not None:
-            return found
-    return row.source
+    prefixes = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
+    return next((overrides[prefix] for prefix in prefixes if prefix in overrides), row.source)
 
 
-def figures(row: BaseModel, prefix: str = "") -> Iterator[tuple[str, float]]:
-    """Every stated number of a row as (dotted path, value); blanks, defaults and provenance are left out."""
+def figure_paths(row: BaseModel, prefix: str = "") -> Iterator[str]:
+    """Dotted path of every stated figure; blanks, defaults and provenance are left out.
+
+    A list of bare numbers (months of a season, hours of a block) is one figure.
+    """
     for name in sorted(row.model_fields_set - {"source", "figure_sources"}):
         yield from _leaves(getattr(row, name), prefix + name)
 
 
-def _leaves(value: object, path: str) -> Iterator[tuple[str, float]]:
+def _leaves(value: object, path: str) -> Iterator[str]:
     if isinstance(value, BaseModel):
-        yield from figures(value, path + ".")
-    elif isinstance(value, tuple):
+        yield from figure_paths(value, path + ".")
+    elif isinstance(value, tuple) and any(isinstance(item, BaseModel) for item in value):
         for index, item in enumerate(value):
             yield from _leaves(item, f"{path}.{index}")
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield path, value
+    elif _is_figure(value):
+        yield path
+
+
+def _is_figure(value: object) -> bool:
+    if isinstance(value, tuple):
+        return any(_is_figure(item) for item in value)
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def missing_figure(row_id: str, field: str, fix: str) -> CatalogError:

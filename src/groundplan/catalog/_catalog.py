@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from groundplan.catalog._accelerators import Accelerator
-from groundplan.catalog._base import BITS, Precision, Row, Table, figure_source, figures, squash
+from groundplan.catalog._base import BITS, Precision, Row, Table, figure_paths, figure_source, squash
 from groundplan.catalog._models import ModelCard
 from groundplan.catalog._places import CloudOffer, Country, FxRate
 from groundplan.catalog._servers import Server
@@ -131,7 +131,7 @@ class Catalog:
         counts = Counter({"measured": 0, "vendor": 0, "assumed": 0})
         for name in tables or TABLES:
             for row in self._table(name).rows:
-                counts.update(figure_source(row, path).kind for path, _ in figures(row))
+                counts.update(figure_source(row, path).kind for path in figure_paths(row))
         return dict(counts)
 
     def _table(self, name: str) -> Table[Any]:

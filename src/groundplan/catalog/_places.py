@@ -12,30 +12,12 @@ from groundplan.errors import CatalogError, Issue
 from groundplan.spec import Source
 
 
-class ExportGroup(Frozen):
-    """Membership of a country group of 15 CFR 740 supplement 1 (or a like list), with its dates."""
-
-    group: str
-    effective_from: date | None = None
-    effective_to: date | None = None
-
-
 class Country(NamedRow):
-    """A country; its id is the lower-case ISO 3166-1 alpha-2 code."""
+    """A country; its id is the lower-case ISO 3166-1 alpha-2 code. Export groups: `country_group`."""
 
     code: CountryCode
     grid_carbon_kg_per_kwh: NotNegative | None = None
     """Mean of the stated year, location based."""
-    export_groups: tuple[ExportGroup, ...] = ()
-
-    def in_group(self, group: str, on: date) -> bool:
-        """Whether the country is listed in the export group on a day."""
-        return any(
-            entry.group == group
-            and (entry.effective_from is None or entry.effective_from <= on)
-            and (entry.effective_to is None or on <= entry.effective_to)
-            for entry in self.export_groups
-        )
 
 
 class FxRate(Row):
