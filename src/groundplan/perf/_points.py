@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 
 from groundplan.catalog import Catalog, Server
 from groundplan.errors import CatalogError
+from groundplan.perf._control import control_points
 from groundplan.perf._llm import llm_points
+from groundplan.perf._sensing import stream_points, vision_points
 from groundplan.perf._types import OperatingPoint, Points, Refusal, Refused
-from groundplan.spec import AnyWorkload, LlmWorkload
+from groundplan.spec import AnyWorkload, ControlWorkload, LlmWorkload, StreamWorkload, VisionWorkload
 
 MOST_POINTS = 3
 
@@ -34,9 +36,15 @@ def operating_points(workload: AnyWorkload, server: Server, catalog: Catalog) ->
 
 
 def _all(workload: AnyWorkload, server: Server, catalog: Catalog) -> Iterator[OperatingPoint | Refusal]:
-    if isinstance(workload, LlmWorkload):
-        yield from llm_points(workload, server, catalog)
-        return
+    match workload:
+        case LlmWorkload():
+            return llm_points(workload, server, catalog)
+        case ControlWorkload():
+            return control_points(workload, server, catalog)
+        case VisionWorkload():
+            return vision_points(workload, server, catalog)
+        case StreamWorkload():
+            return stream_points(workload, server, catalog)
     raise Refused("kind", f"{workload.kind} workloads are not modelled on {server.id}")
 
 

@@ -42,15 +42,10 @@ class EngineService:
 class QueueService:
     """A server that takes work one batch at a time.
 
-    batch_ps[b - 1]: time of a batch of b units [ps]. servers_count: servers of one replica that work side by side.
-    cv: coefficient of variation of a service time. setup_ms: delay that adds to latency but holds no server.
-    arrivals: `paced` sources send on a clock of their own with independent phases (cameras, robots, sensors).
+    batch_ps[b - 1]: time of a batch of b units [ps].
     """
 
     batch_ps: tuple[int, ...]
-    servers_count: int = 1
-    cv: float = 0.0
-    setup_ms: float = 0.0
 
 
 Service = EngineService | QueueService

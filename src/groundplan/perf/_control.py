@@ -1,0 +1,221 @@
+"""Robot policies: phases of one call on a roofline, chunk and deadline arithmetic, operating points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from groundplan.catalog import Catalog, Server, TowerArch, VlaArch
+from groundplan.perf._chip import Chip, chip_of
+from groundplan.perf._llm import precisions
+from groundplan.perf._power import replica_draw
+from groundplan.perf._queue import best_queue_batch, saturated_per_s
+from groundplan.perf._shape import BYTES
+from groundplan.perf._types import PS_PER_MS, PS_PER_S, OperatingPoint, QueueService, Refusal, Refused
+from groundplan.spec import ControlWorkload
+
+ENGINE = "policy server, compiled, default 2026"
+STACK_SHARE = 0.60
+"""Share of roofline speed that a stack reaches on pi0-class policies: tuned Triton on RTX 4090 0.73-0.83 (arXiv
+2510.26742), openpi JAX 0.45, naive PyTorch 0.27, compiled on Jetson Thor 0.32. 0.60 stands for a compiled server."""
+STACK_ERROR = (0.45 / STACK_SHARE, 0.83 / STACK_SHARE)
+CALL_S = 0.5e-3
+"""Receiving, resizing and answering one call on the server (assumed)."""
+MAX_BATCH = 4
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """Peaks of one accelerator: FLOP/s of the compute format, bytes/s of memory, bytes per weight."""
+
+    flop_per_s: float
+    read_bytes_per_s: float
+    weight_bytes: float = 2.0
+
+    def gemm_s(self, rows: float, inner: float, columns: float) -> float:
+        """One matrix product: the longer of computing it and moving operands and result once."""
+        moved = 2.0 * rows * (inner + columns) + self.weight_bytes * inner * columns
+        return max(2.0 * rows * inner * columns / self.flop_per_s, moved / self.read_bytes_per_s)
+
+    def attention_s(self, tower: TowerArch, batch: int, queries: float, keys: float) -> float:
+        """Scores and values, fused: queries, keys, values and result cross memory once."""
+        flop = 4.0 * batch * queries * keys * tower.heads * tower.head_dim
+        moved = 4.0 * batch * (queries * tower.heads + keys * tower.kv_heads) * tower.head_dim
+        return max(flop / self.flop_per_s, moved / self.read_bytes_per_s)
+
+    def tower_s(self, tower: TowerArch, batch: int, tokens: float, cached: float = 0.0) -> float:
+        """All layers over `tokens` new tokens a sample that also see `cached` ones."""
+        rows, width = batch * tokens, tower.head_dim
+        layer = self.gemm_s(rows, tower.hidden, width * (tower.heads + 2 * tower.kv_heads))
+        layer += self.attention_s(tower, batch, tokens, tokens + cached)
+        layer += self.gemm_s(rows, width * tower.heads, tower.hidden)
+        layer += (2 if tower.gated else 1) * self.gemm_s(rows, tower.hidden, tower.ffn)
+        return tower.layers * (layer + self.gemm_s(rows, tower.ffn, tower.hidden))
+
+
+@dataclass(frozen=True)
+class Phases:
+    """Seconds of one call of a batch of robots."""
+
+    vision_s: float
+    vlm_s: float
+    action_s: float
+
+    @property
+    def total_s(self) -> float:
+        """All phases, one after the other."""
+        return self.vision_s + self.vlm_s + self.action_s
+
+
+def policy_phases(
+    arch: VlaArch, roof: Roofline, *, cameras: int, denoise_steps: int, chunk_steps: int, batch: int = 1
+) -> Phases:
+    """Roofline of one call: towers per camera, trunk prefill, action head x denoise steps or decoded tokens.
+
+    No efficiency enters. It reproduces the totals of VLA-Perf (arXiv 2602.18397, table 3) within 5 %: a roofline
+    against a roofline, so it says that the shapes are right, not that a machine is this fast.
+    """
+    patches = arch.vision_tokens_per_camera or arch.tokens_per_camera
+    vision = sum(roof.tower_s(tower, batch * cameras, patches) for tower in arch.vision)
+    prefix = float(cameras * arch.tokens_per_camera + arch.text_tokens)
+    trunk = roof.tower_s(arch.vlm, batch, prefix)
+    if arch.fusion is not None:
+        trunk += roof.tower_s(arch.fusion, batch, prefix)
+    if arch.action is None:
+        return Phases(vision, trunk, _decode_s(arch, roof, batch, prefix, chunk_steps))
+    tokens = float(chunk_steps + arch.state_tokens)
+    return Phases(vision, trunk, denoise_steps * roof.tower_s(arch.action, batch, tokens, prefix))
+
+
+def _decode_s(arch: VlaArch, roof: Roofline, batch: int, prefix: float, chunk_steps: int) -> float:
+    """Tokens decoded one by one by the trunk, head included; the chunk is decoded action by action."""
+    count = arch.decode_tokens * chunk_steps
+    one = roof.tower_s(arch.vlm, batch, 1.0, prefix + count / 2.0)
+    return count * (one + roof.gemm_s(batch, arch.vlm.hidden, arch.vocab))
+
+
+def chunk_delay_steps(latency_ms: float, control_hz: float) -> int:
+    """Control steps that pass while a call is under way: d = ceil(L f)."""
+    if not (math.isfinite(latency_ms) and latency_ms >= 0 and control_hz > 0):
+        raise ValueError(f"latency {latency_ms} ms and {control_hz} Hz do not make a delay")
+    return math.ceil(latency_ms * control_hz / 1e3 - 1e-9)
+
+
+def delay_limit_steps(workload: ControlWorkload) -> int | None:
+    """Most steps a call may take: rtc min(s, H - s), async s, sync None (the robot waits).
+
+    rtc: d <= s <= H - d (real-time chunking). Refuses replanning beyond the chunk, or a chunk with no room.
+    """
+    steps, chunk = workload.replan_every_steps, workload.chunk_steps
+    if steps > chunk:
+        raise Refused("chunk", f"replanning every {steps} steps needs a chunk of at least that, it has {chunk}")
+    if workload.mode == "sync":
+        return None
+    limit = min(steps, chunk - steps) if workload.mode == "rtc" else steps
+    if limit < 1:
+        raise Refused("chunk", f"{workload.mode}: no delay d >= 1 meets d <= s <= H - d with s {steps}, H {chunk}")
+    return limit
+
+
+def latency_limit_ms(workload: ControlWorkload) -> float:
+    """The service level, or what the chunk leaves, whichever is tighter [ms]."""
+    steps = delay_limit_steps(workload)
+    level = workload.service_level.latency_ms
+    return level if steps is None else min(level, steps / workload.control_hz * 1e3)
+
+
+def control_points(workload: ControlWorkload, server: Server, catalog: Catalog) -> Iterator[OperatingPoint | Refusal]:
+    """One accelerator per replica, a point per precision."""
+    card = catalog.model(workload.model)
+    if not isinstance(card.arch, VlaArch):
+        raise Refused("kind", f"{card.id} is a {card.arch.type} model, not a robot policy")
+    if workload.chunk_steps > card.arch.chunk_steps:
+        most = card.arch.chunk_steps
+        raise Refused("chunk", f"{card.id} returns chunks of {most} steps, {workload.chunk_steps} are asked for")
+    delay_limit_steps(workload)
+    for precision in precisions(workload.allowed_precisions, card):
+        try:
+            yield _point(workload, server, catalog, card.arch, precision)
+        except Refused as refused:
+            yield refused.refusal
+
+
+def _phases(workload: ControlWorkload, arch: VlaArch, chip: Chip, precision: str, batch: int) -> Phases:
+    roof = Roofline(chip.flop_per_s(chip.compute_format(precision)), chip.read_bytes_per_s, BYTES[precision])
+    steps = arch.denoise_steps if workload.denoise_steps is None or arch.action is None else workload.denoise_steps
+    cameras, chunk = workload.cameras_per_robot, workload.chunk_steps
+    return policy_phases(arch, roof, cameras=cameras, denoise_steps=steps, chunk_steps=chunk, batch=batch)
+
+
+def _memory_gb(workload: ControlWorkload, arch: VlaArch, chip: Chip, precision: str, batch: int) -> dict[str, float]:
+    """Weights, the prefix KV cache, activations of the widest layer; a tenth is kept in reserve."""
+    prefix = workload.cameras_per_robot * arch.tokens_per_camera + arch.text_tokens
+    weights = arch.weights_params() * BYTES[precision]
+    kv = 4.0 * batch * prefix * arch.vlm.layers * arch.vlm.kv_heads * arch.vlm.head_dim
+    activations = 2.0 * batch * prefix * (8 * arch.vlm.hidden + 3 * arch.vlm.ffn)
+    parts = {"weights": weights, "kv": kv, "activations": activations, "reserve": 0.1 * chip.memory_bytes}
+    gb = {name: round(value / 1e9, 4) for name, value in parts.items()}
+    gb |= {"total": round(sum(gb.values()), 4), "available": round(chip.memory_bytes / 1e9, 4)}
+    if gb["total"] > gb["available"]:
+        raise Refused("memory", f"{workload.model} needs {gb['total']:.1f} GB, {chip.id} has {gb['available']:.1f} GB")
+    return gb
+
+
+def _point(
+    workload: ControlWorkload, server: Server, catalog: Catalog, arch: VlaArch, precision: str
+) -> OperatingPoint:
+    card, chip = catalog.model(workload.model), chip_of(server, catalog)
+    phases = [_phases(workload, arch, chip, precision, batch) for batch in range(1, MAX_BATCH + 1)]
+    times = tuple(round((p.total_s / STACK_SHARE + CALL_S) * PS_PER_S) for p in phases)
+    alone_ms = times[0] / PS_PER_MS
+    _check_alone(workload, alone_ms, f"{card.id} {precision} on {server.id}")
+    table = best_queue_batch(times, latency_limit_ms(workload))
+    batch, call_s = len(table), table[-1] / PS_PER_S
+    gb = _memory_gb(workload, arch, chip, precision, batch)
+    flop_use = min(1.0, _flop(arch, workload, batch) / call_s / chip.flop_per_s(chip.compute_format(precision)))
+    read_use = min(1.0, gb["weights"] * 1e9 / call_s / chip.read_bytes_per_s)
+    draw = replica_draw(server, catalog, 1, read_use, flop_use)
+    first = phases[0]
+    split = f"vision {first.vision_s * 1e3:.1f} + trunk {first.vlm_s * 1e3:.1f} + action {first.action_s * 1e3:.1f} ms"
+    return OperatingPoint(
+        id=f"{workload.id}@{server.id}/{precision}-b{batch}",
+        workload=workload.id,
+        server=server.id,
+        model=card.id,
+        engine=ENGINE,
+        precision=precision,
+        slots_per_replica=1,
+        nodes_per_replica=1,
+        capacity_per_s=saturated_per_s(table),
+        dynamic_kw=draw.mean_kw,
+        latency_ms={"latency": alone_ms},
+        memory_gb=gb,
+        error_low_factor=STACK_ERROR[0],
+        error_high_factor=STACK_ERROR[1],
+        why=f"roofline {split} at {STACK_SHARE:.0%} of it; batch {batch}",
+        peak_kw=draw.peak_kw,
+        service=QueueService(table),
+    )
+
+
+def _check_alone(workload: ControlWorkload, alone_ms: float, where: str) -> None:
+    """Refuse what misses the level, or the chunk, with one robot and no network."""
+    level, limit = workload.service_level.latency_ms, delay_limit_steps(workload)
+    if alone_ms > level:
+        raise Refused("latency", f"{where}: {alone_ms:.1f} ms alone exceeds {level:g} ms")
+    delay = chunk_delay_steps(alone_ms, workload.control_hz)
+    if limit is not None and delay > limit:
+        raise Refused("chunk", f"{where}: {alone_ms:.1f} ms are {delay} steps, {workload.mode} allows {limit}")
+
+
+def _flop(arch: VlaArch, workload: ControlWorkload, batch: int) -> float:
+    """Model FLOP of a call, for the power model: two per parameter and token."""
+    patches = arch.vision_tokens_per_camera or arch.tokens_per_camera
+    images = workload.cameras_per_robot * patches * sum(tower.weights_params() for tower in arch.vision)
+    prefix = workload.cameras_per_robot * arch.tokens_per_camera + arch.text_tokens
+    head = arch.decode_tokens * workload.chunk_steps * arch.vlm.weights_params()
+    if arch.action is not None:
+        steps = workload.denoise_steps or arch.denoise_steps
+        head = steps * (workload.chunk_steps + arch.state_tokens) * arch.action.weights_params()
+    return 2.0 * batch * (images + prefix * arch.vlm.weights_params() + head)
