@@ -118,9 +118,7 @@ class GroupMember(Frozen):
 
     def in_force(self, on: date) -> bool:
         """Whether the country is listed on a day."""
-        return (self.from_date is None or self.from_date <= on) and (
-            self.until_date is None or on < self.until_date
-        )
+        return (self.from_date is None or self.from_date <= on) and (self.until_date is None or on < self.until_date)
 
 
 class CountryGroup(Frozen):
@@ -182,9 +180,7 @@ def country_group(name: str, on: date) -> frozenset[str]:
 
 @cache
 def _groups() -> Mapping[str, CountryGroup]:
-    return {
-        name: _record("export", CountryGroup, raw, name) for name, raw in _read("export")["groups"].items()
-    }
+    return {name: _record("export", CountryGroup, raw, name) for name, raw in _read("export")["groups"].items()}
 
 
 @cache
