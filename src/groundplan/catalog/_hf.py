@@ -124,8 +124,8 @@ class _Reader:
             raise self.error(names[0], what, "state it in the file")
         return value
 
-    def unless(self, key: str, allowed: tuple[object, ...]) -> None:
-        if self.keys.get(key) not in (None, *allowed):
+    def unless(self, key: str, allowed: object) -> None:
+        if self.keys.get(key) not in (None, allowed):
             raise self.error(key, f"{self.keys[key]!r} is not supported yet", "add a card to the catalogue")
 
 
@@ -134,13 +134,20 @@ def _arch(r: _Reader) -> TransformerArch:
     mla = _mla(r)
     kv_default = None if r.type in STATE_KV_HEADS else heads
     window, global_layers = _window(r)
-    return TransformerArch(
-        layers=r.whole("num_hidden_layers", "num_layers"), hidden=hidden, heads=heads,
-        kv_heads=r.first("num_key_value_heads") or kv_default or r.whole("num_key_value_heads"),
-        head_dim=mla.nope_dim if mla else _head_dim(r, hidden, heads), ffn=r.whole("intermediate_size"),
-        vocab=r.whole("vocab_size"), tied_embeddings=_tied(r), mla=mla, sliding_window_tokens=window,
-        global_layers=global_layers, **_experts(r),
-    )  # fmt: skip
+    shape = {
+        "layers": r.whole("num_hidden_layers", "num_layers"),
+        "hidden": hidden,
+        "heads": heads,
+        "kv_heads": r.first("num_key_value_heads") or kv_default or r.whole("num_key_value_heads"),
+        "head_dim": mla.nope_dim if mla else _head_dim(r, hidden, heads),
+        "ffn": r.whole("intermediate_size"),
+        "vocab": r.whole("vocab_size"),
+        "tied_embeddings": _tied(r),
+        "mla": mla,
+        "sliding_window_tokens": window,
+        "global_layers": global_layers,
+    }
+    return TransformerArch.model_validate({**shape, **_experts(r)})
 
 
 def _head_dim(r: _Reader, hidden: int, heads: int) -> int:
@@ -168,8 +175,9 @@ def _mla(r: _Reader) -> MlaArch | None:
 def _experts(r: _Reader) -> dict[str, int]:
     if r.first("num_experts", "n_routed_experts", "num_local_experts") is None:
         return {}
-    for key, allowed in (("moe_layer_freq", (1,)), ("decoder_sparse_step", (1,)), ("mlp_only_layers", ([],))):
-        r.unless(key, allowed)
+    r.unless("moe_layer_freq", 1)
+    r.unless("decoder_sparse_step", 1)
+    r.unless("mlp_only_layers", [])
     width = r.whole("moe_intermediate_size", "intermediate_size")
     return {
         "experts": r.whole("num_experts", "n_routed_experts", "num_local_experts"),

@@ -10,12 +10,14 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from groundplan.catalog._base import CountryCode, Frozen, NamedRow, NotNegative, Positive, Share
+from groundplan.errors import CatalogError, Issue
 
 DayType = Literal["weekday", "saturday", "sunday"]
 DAY_TYPES: tuple[DayType, ...] = ("weekday", "saturday", "sunday")
 Month = Annotated[int, Field(ge=1, le=12)]
 HourRange = tuple[Annotated[float, Field(ge=0, lt=24)], Annotated[float, Field(gt=0, le=24)]]
 HALF_HOURS = 48
+ALL_DAY = (1 << HALF_HOURS) - 1
 
 
 class EnergyBlock(Frozen):
@@ -27,11 +29,23 @@ class EnergyBlock(Frozen):
     hours: tuple[HourRange, ...] = Field(min_length=1)
     price_local_per_kwh: Positive
 
-    def slots(self) -> Iterator[tuple[int, str, int]]:
-        """(month, day type, half hour) cells that the block prices."""
+    @cached_property
+    def mask(self) -> int:
+        """Half hours that the block prices, bit i for the half hour that starts at i/2."""
+        return sum({1 << half for start, end in self.hours for half in _half_hours(start, end)})
+
+    def cells(self) -> Iterator[tuple[int, str]]:
+        """(month, day type) that the block prices."""
         days = DAY_TYPES if self.day_type == "all" else (self.day_type,)
-        halves = [half for start, end in self.hours for half in _half_hours(start, end)]
-        yield from ((month, day, half) for month in self.season for day in days for half in halves)
+        yield from ((month, day) for month in self.season for day in days)
+
+    @model_validator(mode="after")
+    def _on_the_grid(self) -> Self:
+        if self.mask.bit_count() != sum(len(list(_half_hours(start, end))) for start, end in self.hours):
+            raise ValueError(f"block {self.label!r}: its hours overlap")
+        if len(set(self.season)) != len(self.season):
+            raise ValueError(f"block {self.label!r}: a month is named twice")
+        return self
 
 
 def _half_hours(start: float, end: float) -> Iterator[int]:
@@ -65,27 +79,29 @@ class Tariff(NamedRow):
 
     @model_validator(mode="after")
     def _covers_every_hour_once(self) -> Self:
-        seen: dict[tuple[int, str, int], str] = {}
+        priced = dict.fromkeys(((month, day) for month in range(1, 13) for day in DAY_TYPES), 0)
         for block in self.energy:
-            for slot in block.slots():
-                if slot in seen:
-                    both = f"{seen[slot]}, {block.label}"
-                    raise ValueError(f"{self.id}: {_slot_name(slot)} priced twice ({both})")
-                seen[slot] = block.label
-        missing = [slot for slot in _all_slots() if slot not in seen]
-        if missing:
-            raise ValueError(f"{self.id}: {_slot_name(missing[0])} has no price ({len(missing)} half hours)")
+            for cell in block.cells():
+                if twice := priced[cell] & block.mask:
+                    raise ValueError(f"{self.id}: {_when(cell, twice)} priced twice ({block.label!r})")
+                priced[cell] |= block.mask
+        for cell, mask in priced.items():
+            if missing := ~mask & ALL_DAY:
+                raise ValueError(f"{self.id}: {_when(cell, missing)} has no price")
         if self.effective_to is not None and self.effective_to < self.effective_from:
             raise ValueError(f"{self.id}: effective_to is before effective_from")
         return self
 
-    @cached_property
-    def _prices(self) -> dict[tuple[int, str, int], float]:
-        return {slot: block.price_local_per_kwh for block in self.energy for slot in block.slots()}
-
     def price_usd_per_kwh(self, month: int, day_type: DayType, hour: int) -> float:
         """Energy price in USD with per-kWh and share levies, mean over the hour that starts at `hour`."""
-        halves = [self._prices[month, day_type, 2 * hour + part] for part in (0, 1)]
+        if not (1 <= month <= 12 and day_type in DAY_TYPES and 0 <= hour < 24):
+            what = f"no such hour: month {month}, {day_type}, hour {hour}"
+            raise CatalogError(Issue("catalog-hour", f"catalog:{self.id}", what, "month 1-12, hour 0-23"))
+        blocks = [b for b in self.energy if month in b.season and b.day_type in ("all", day_type)]
+        halves = [
+            next(block.price_local_per_kwh for block in blocks if block.mask >> half & 1)
+            for half in (2 * hour, 2 * hour + 1)
+        ]
         local = (sum(halves) / 2 + self.levies_local_per_kwh) * (1 + self.levy_share)
         return local / self.fx_local_per_usd
 
@@ -99,10 +115,6 @@ class Tariff(NamedRow):
         return self.effective_from <= on and (self.effective_to is None or on <= self.effective_to)
 
 
-def _all_slots() -> Iterator[tuple[int, str, int]]:
-    yield from ((m, day, half) for m in range(1, 13) for day in DAY_TYPES for half in range(HALF_HOURS))
-
-
-def _slot_name(slot: tuple[int, str, int]) -> str:
-    month, day, half = slot
-    return f"month {month}, {day}, {half // 2:02d}:{30 * (half % 2):02d}"
+def _when(cell: tuple[int, str], halves: int) -> str:
+    first = (halves & -halves).bit_length() - 1
+    return f"month {cell[0]}, {cell[1]}, {first // 2:02d}:{30 * (first % 2):02d}"
