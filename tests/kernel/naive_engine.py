@@ -115,7 +115,9 @@ class Engine:
         if tokens:
             n = tokens + batch
             i = max(j for j, b in enumerate(st.prefill_breaks) if b <= n)
-            dense = max(dense, int(st.prefill_base_ps[i]) + int(st.prefill_slope_ps[i]) * (n - int(st.prefill_breaks[i])))
+            dense = max(
+                dense, int(st.prefill_base_ps[i]) + int(st.prefill_slope_ps[i]) * (n - int(st.prefill_breaks[i]))
+            )
         return dense + int(st.context_slope_ps[batch]) * context + pairs * st.pair_fs // 1000
 
     def run_to(self, time: int) -> None:

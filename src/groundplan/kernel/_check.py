@@ -35,13 +35,18 @@ def int_array(where: str, values: ArrayLike | Sequence[int], *, low: int = 0, hi
     raw = np.asarray(values)
     if raw.ndim != 1:
         raise KernelError(fault(where, f"must have one dimension, has {raw.ndim}"))
-    if raw.size and raw.dtype.kind not in "iu":
-        if raw.dtype.kind != "f" or not np.all(np.isfinite(raw)) or np.any(raw != np.floor(raw)):
-            raise KernelError(fault(where, "must hold whole finite numbers", "round to integers first"))
+    if raw.size and not _is_whole(raw):
+        raise KernelError(fault(where, "must hold whole finite numbers", "round to integers first"))
     if raw.size and (raw.min() < low or raw.max() > high):
         bad = int(np.flatnonzero((raw < low) | (raw > high))[0])
         raise KernelError(fault(f"{where}[{bad}]", f"{raw[bad]} is outside {low}..{high}"))
     return raw.astype(np.int64)
+
+
+def _is_whole(raw: np.ndarray) -> bool:
+    if raw.dtype.kind == "f":
+        return bool(np.isfinite(raw).all() and (raw == np.floor(raw)).all())
+    return raw.dtype.kind in "iu"
 
 
 def arrivals_array(where: str, values: ArrayLike) -> IntArray:

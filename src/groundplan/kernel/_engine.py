@@ -14,7 +14,8 @@ from ._step import EngineLimits, StepTime
 
 Router = Literal["least_loaded", "round_robin"]
 MAX_TOKENS = 10**9
-MAX_PAIRS = 2**62
+MAX_AREA_PS = 5 * 10**17
+MAX_PAIRS_FS = 9 * 10**18
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +83,6 @@ def simulate_pool(
     least_loaded: a request joins the replica with the fewest requests outstanding, the lowest index among equals; a
     request that ends at the very instant of the arrival still counts. round_robin: request i joins replica i mod n.
     """
-    from ._engine_jit import BATCH_PS, BATCH_S, BUSY, DTOK, ERROR, PTOK, STEPS, run_pool
-
     whole("replicas", replicas)
     if router not in ("least_loaded", "round_robin"):
         raise KernelError(fault("router", f"unknown router {router!r}", "least_loaded or round_robin"))
@@ -91,28 +90,44 @@ def simulate_pool(
     prompt = int_array("prompt_tokens", prompt_tokens, low=1, high=MAX_TOKENS)
     output = int_array("output_tokens", output_tokens, low=1, high=MAX_TOKENS)
     _check_fit(arrivals, prompt, output, step, limits)
-    caps = np.array([limits.max_batch, limits.token_budget, limits.kv_blocks, limits.block_tokens], np.int64)
-    tables = _tables(step)
-    first, finish, preempted, chosen, reps = run_pool(
-        arrivals, prompt, output, tables, caps, replicas, router == "least_loaded"
+    return _run(arrivals, prompt, output, step, limits, replicas, router == "least_loaded")
+
+
+def _run(
+    arrivals: IntArray,
+    prompt: IntArray,
+    output: IntArray,
+    step: StepTime,
+    limits: EngineLimits,
+    replicas: int,
+    least_loaded: bool,
+) -> EngineRun:
+    from . import _engine_jit as jit
+
+    done, target, preempted = (np.zeros(len(prompt), np.int64) for _ in range(3))
+    following, first, finish = (np.full(len(prompt), jit.NONE, np.int64) for _ in range(3))
+    jobs = jit.Jobs(prompt, output, done, target, following, first, finish, preempted)
+    tables = jit.Tables(  # copies, because it is compiled for writable arrays only
+        step.decode_base_ps.copy(),
+        step.context_slope_ps.copy(),
+        step.prefill_breaks.copy(),
+        step.prefill_base_ps.copy(),
+        step.prefill_slope_ps.copy(),
+        step.pair_fs,
     )
-    if reps[:, ERROR].any():
-        raise KernelError(fault("arrivals_ps", "simulated time passes 100 days", "rebase the arrivals, or check units"))
-    total = reps.sum(axis=0)
-    batch_ps = int(total[BATCH_S]) * 10**12 + int(total[BATCH_PS])
-    sums = [int(total[column]) for column in (STEPS, DTOK, PTOK)]
-    return EngineRun(arrivals, output, first, finish, preempted, chosen, reps[:, BUSY].copy(), *sums, batch_ps)
+    caps = jit.Caps(limits.max_batch, limits.token_budget, limits.kv_blocks, limits.block_tokens)
+    chosen, rows = jit.run_pool(arrivals, jobs, tables, caps, replicas, least_loaded)
+    if rows[:, jit.ERROR].any():
+        hint = "rebase the arrivals, or check units"
+        raise KernelError(fault("arrivals_ps", "simulated time passes 100 days", hint))
+    total = [int(value) for value in rows.sum(axis=0)]
+    batch_ps = total[jit.BATCH_S] * 10**12 + total[jit.BATCH_PS]
+    sums = (total[jit.STEPS], total[jit.DTOK], total[jit.PTOK], batch_ps)
+    busy = rows[:, jit.BUSY].copy()
+    return EngineRun(arrivals, output, first, finish, preempted, chosen, busy, *sums)
 
 
-def _tables(step: StepTime) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray, int]:
-    arrays = (step.decode_base_ps, step.context_slope_ps, step.prefill_breaks, step.prefill_base_ps)
-    writable = [array.copy() for array in (*arrays, step.prefill_slope_ps)]
-    return (writable[0], writable[1], writable[2], writable[3], writable[4], step.pair_fs)
-
-
-def _check_fit(
-    arrivals: IntArray, prompt: IntArray, output: IntArray, step: StepTime, limits: EngineLimits
-) -> None:
+def _check_fit(arrivals: IntArray, prompt: IntArray, output: IntArray, step: StepTime, limits: EngineLimits) -> None:
     if not len(arrivals) == len(prompt) == len(output):
         raise KernelError(fault("prompt_tokens", "arrivals, prompts and outputs differ in length"))
     if step.max_decode < limits.max_batch:
@@ -125,8 +140,16 @@ def _check_fit(
         what = f"{prompt[at]} + {output[at]} tokens never fit in {limits.kv_blocks} blocks of {limits.block_tokens}"
         raise KernelError(fault(f"request {at}", what, "more KV memory, or shorter requests"))
     longest = int((prompt + output).max(initial=1))
-    widest = min(limits.token_budget, longest) * longest * max(1, limits.token_budget // longest)
-    work = widest * step.pair_fs + int(step.context_slope_ps[limits.max_batch]) * room
-    span = limits.token_budget * int(step.prefill_slope_ps.max())
-    if work + span > MAX_PAIRS:
-        raise KernelError(fault("StepTime", "a step of these requests overflows int64", "check the units of the slopes"))
+    pairs_fs = limits.token_budget * longest * step.pair_fs
+    worst_ps = _dense_and_decode_ps(step, limits) + pairs_fs // 1000
+    if pairs_fs > MAX_PAIRS_FS or worst_ps * limits.max_batch > MAX_AREA_PS:
+        what = f"one step may take {worst_ps / 1e12:.3g} s, which overflows int64"
+        raise KernelError(fault("StepTime", what, "check the units of the slopes"))
+
+
+def _dense_and_decode_ps(step: StepTime, limits: EngineLimits) -> int:
+    """Upper bound of a step without prefill attention [ps]: full batch, full KV memory, full budget."""
+    room = limits.kv_blocks * limits.block_tokens
+    budget = limits.token_budget
+    dense = int(step.decode_base_ps.max()) + int(step.prefill_base_ps.max()) + budget * int(step.prefill_slope_ps.max())
+    return dense + int(step.context_slope_ps.max()) * room

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import ceil, sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +21,8 @@ PS_PER_MS = 10**9
 WARM_SHARE = 0.2
 BATCHES = 16
 EPOCHS = 8
+Sample = NDArray[np.int64] | NDArray[np.float64]
+Draws = tuple[NDArray[Any], ...]
 PLANNING_ERRORS = 0.34
 """Standard errors added to a percentile when planning: three seeds must all pass, and the chance that three estimates
 all lie this far below the truth is 5 % (0.367 cubed)."""
@@ -42,7 +46,7 @@ class ServiceReport:
         return tuple(f"{name} {value:.4g} ms > {limit:.4g} ms" for name, value, limit in late)
 
 
-def sample_percentile(values: NDArray, percentile: float, errors: float = 0.0) -> float:
+def sample_percentile(values: Sample, percentile: float, errors: float = 0.0) -> float:
     """A percentile as an order statistic (the smallest value that covers it), raised by ``errors`` standard errors.
 
     The standard error of the coverage comes from 16 consecutive batches, because waiting times are correlated; it is
@@ -54,13 +58,14 @@ def sample_percentile(values: NDArray, percentile: float, errors: float = 0.0) -
         return plain
     independent = sqrt(share * (1 - share) / len(values))
     if share + errors * independent > 1 or len(values) < BATCHES:
-        raise KernelError(fault("percentile", f"{len(values)} requests are too few for {percentile} %", "simulate more"))
+        what = f"{len(values)} requests are too few for {percentile} %"
+        raise KernelError(fault("percentile", what, "simulate more"))
     parts = (values <= plain)[: len(values) // BATCHES * BATCHES].reshape(BATCHES, -1).mean(axis=1)
     error = max(independent, float(parts.std(ddof=1)) / sqrt(BATCHES))
     return _order_statistic(values, min(1.0, share + errors * error))
 
 
-def _order_statistic(values: NDArray, share: float) -> float:
+def _order_statistic(values: Sample, share: float) -> float:
     rank = max(0, ceil(share * len(values) - 1e-9) - 1)
     return float(np.partition(values, rank)[rank])
 
@@ -70,21 +75,25 @@ def _check_percentile(where: str, value: float) -> None:
         raise KernelError(fault(where, f"must lie between 0 and 100, is {value!r}"))
 
 
-def _warm(values: NDArray) -> NDArray:
+def _warm(values: Sample) -> Sample:
     return values[int(len(values) * WARM_SHARE) :]
 
 
-@lru_cache(maxsize=64)
-def _llm_draws(count: int, seed: int, shape: tuple[float, float, float, float, float, int]):
-    """Unit gaps, prompts and outputs of a seed; load only stretches the gaps (common random numbers)."""
-    prompt_mean, prompt_cv, output_mean, output_cv, arrival_cv, longest = shape
-    prompts = lognormal_lengths(count, prompt_mean, prompt_cv, seed, part=0, longest=longest)
-    outputs = lognormal_lengths(count, output_mean, output_cv, seed, part=1, longest=longest)
-    outputs = np.minimum(outputs, np.maximum(1, longest - prompts))
-    draws = (unit_gaps(count, arrival_cv, stream(seed)), prompts, outputs)
-    for array in draws:
-        array.flags.writeable = False
-    return draws
+def _kept(draw: Callable[[int, int], Draws]) -> Callable[[int, int], Draws]:
+    """Keep the last few draws by (count, seed): a search on the load asks for the same ones again and again."""
+
+    def frozen(count: int, seed: int) -> Draws:
+        arrays = draw(count, seed)
+        for array in arrays:
+            array.flags.writeable = False
+        return arrays
+
+    return lru_cache(maxsize=4)(frozen)
+
+
+def _count_within_horizon(count: int, rate_per_s: float) -> int:
+    """Requests to simulate: ``count``, or as many as come within half of the simulated time that there is."""
+    return min(count, int(rate_per_s * HORIZON_PS / 2e12))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +102,10 @@ class LlmPool:
 
     Traffic: gamma renewal arrivals (arrival_cv 1 = Poisson), lognormal prompt and output lengths in tokens.
     Level: TTFT including ``network_ms`` at ttft_percentile, mean time per output token at tpot_percentile, in ms.
-    longest_tokens: prompt + output of the longest request (the context window); it must fit in the KV blocks.
+    longest_tokens: prompt + output of the longest request (the context window), where the lengths are cut; it must fit
+    in the KV blocks. None: what fits in them.
     requests_per_replica: requests simulated per replica, at least 8,000 in all; the first fifth warms up. The standard
-    error of a p99's coverage is then 0.12 points or more (correlation); plans add a third of it, on each of three seeds.
+    error of a p99's coverage is then 0.12 points or more (correlation); plans add a third of it.
     """
 
     step: StepTime
@@ -110,7 +120,7 @@ class LlmPool:
     tpot_percentile: float = 99.0
     network_ms: float = 0.0
     arrival_cv: float = 1.0
-    longest_tokens: int = 10**9
+    longest_tokens: int | None = None
     router: Router = "least_loaded"
     requests_per_replica: int = 600
     least_requests: int = 8000
@@ -121,14 +131,29 @@ class LlmPool:
         for name in ("ttft_percentile", "tpot_percentile"):
             _check_percentile(f"LlmPool.{name}", getattr(self, name))
         finite("LlmPool.network_ms", self.network_ms, low=0.0, open_low=False)
+        for name in ("requests_per_replica", "least_requests"):
+            whole(f"LlmPool.{name}", getattr(self, name))
+        room = self.limits.kv_blocks * self.limits.block_tokens
+        if self.longest_tokens is not None and whole("LlmPool.longest_tokens", self.longest_tokens, 2) > room:
+            what = f"a request of {self.longest_tokens} tokens never fits in the {room} tokens of KV memory"
+            raise KernelError(fault("LlmPool.longest_tokens", what, "more KV memory, or a shorter context window"))
 
     @property
     def _longest(self) -> int:
-        return min(self.longest_tokens, self.limits.kv_blocks * self.limits.block_tokens)
+        return self.longest_tokens or self.limits.kv_blocks * self.limits.block_tokens
 
-    def _draws(self, count: int, seed: int) -> tuple[NDArray[np.float64], IntArray, IntArray]:
-        lengths = (self.prompt_mean_tokens, self.prompt_cv, self.output_mean_tokens, self.output_cv)
-        return _llm_draws(count, seed, (*lengths, self.arrival_cv, self._longest))
+    @cached_property
+    def _draws(self) -> Callable[[int, int], Draws]:
+        """Unit gaps, prompts and outputs of (count, seed); load only stretches the gaps (common random numbers)."""
+        longest = self._longest
+
+        def draw(count: int, seed: int) -> Draws:
+            prompts = lognormal_lengths(count, self.prompt_mean_tokens, self.prompt_cv, seed, longest=longest)
+            outputs = lognormal_lengths(count, self.output_mean_tokens, self.output_cv, seed, part=1, longest=longest)
+            gaps = unit_gaps(count, self.arrival_cv, stream(seed))
+            return gaps, prompts, np.minimum(outputs, np.maximum(1, longest - prompts))
+
+        return _kept(draw)
 
     @cached_property
     def saturation_per_s(self) -> float:
@@ -143,12 +168,11 @@ class LlmPool:
     def run(self, replicas: int, load: float, seed: int) -> EngineRun:
         """Simulate the pool at a load (in saturation rates of one replica)."""
         finite("load", load, low=0.0)
+        rate_per_s = load * self.saturation_per_s
         count = max(self.least_requests, self.requests_per_replica * whole("replicas", replicas))
-        gaps, prompts, outputs = self._draws(count, seed)
-        arrivals = arrivals_from_gaps(gaps, load * self.saturation_per_s)
-        return simulate_pool(
-            arrivals, prompts, outputs, self.step, self.limits, replicas=replicas, router=self.router
-        )
+        gaps, prompts, outputs = self._draws(_count_within_horizon(count, rate_per_s), seed)
+        arrivals = arrivals_from_gaps(gaps, rate_per_s)
+        return simulate_pool(arrivals, prompts, outputs, self.step, self.limits, replicas=replicas, router=self.router)
 
     def report(self, replicas: int, load: float, seed: int, errors: float = 0.0) -> ServiceReport:
         """TTFT and TPOT achieved against the level; percentiles raised by ``errors`` standard errors."""
@@ -158,19 +182,8 @@ class LlmPool:
         return ServiceReport((("TTFT", ttft, self.ttft_ms), ("TPOT", tpot, self.tpot_ms)))
 
     def __call__(self, replicas: int, load: float, seed: int) -> float:
-        """The strain to plan with (percentiles raised by a third of a standard error): at most 1 meets the service level."""
+        """The strain to plan with (percentiles raised by a third of a standard error): at most 1 meets the level."""
         return self.report(replicas, load, seed, errors=PLANNING_ERRORS).strain
-
-
-@lru_cache(maxsize=64)
-def _queue_draws(count: int, seed: int, arrival_cv: float, service_cv: float):
-    """Unit gaps and unit services of a seed."""
-    variance = np.log1p(service_cv**2)
-    normal = stream(seed, 0, 3).standard_normal(count)
-    draws = (unit_gaps(count, arrival_cv, stream(seed)), np.exp(np.sqrt(variance) * normal - variance / 2))
-    for array in draws:
-        array.flags.writeable = False
-    return draws
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,8 +193,8 @@ class QueuePool:
     service_ps_by_batch[b] for b = 1..max_batch (entry 0 is 0); service_cv > 0 (lognormal) only with max_batch 1.
     Arrivals are gamma renewal with arrival_cv, or, where period_ms is given, free-running periodic sources with
     uniform phases (drawn anew eight times a run) and jitter; their number is rounded up.
-    Level: latency (waiting + service + network_ms) at latency_percentile. 40,000 requests a run by default: the
-    standard error of a p99's coverage is 0.06 points or more (correlation); plans add a third of it, on each of three seeds.
+    Level: latency (waiting + service + network_ms) at latency_percentile. 30,000 requests a run by default: the
+    standard error of a p99's coverage is 0.06 points or more (correlation); plans add a third of it.
     """
 
     service_ps_by_batch: ArrayLike
@@ -193,7 +206,7 @@ class QueuePool:
     service_cv: float = 0.0
     period_ms: float | None = None
     jitter_ms: float = 0.0
-    requests: int = 40_000
+    requests: int = 30_000
 
     def __post_init__(self) -> None:
         finite("QueuePool.latency_ms", self.latency_ms, low=0.0)
@@ -207,25 +220,39 @@ class QueuePool:
 
     @cached_property
     def _table(self) -> IntArray:
-        return batch_table("QueuePool.service_ps_by_batch", self.service_ps_by_batch, whole("max_batch", self.max_batch))
+        whole("QueuePool.max_batch", self.max_batch)
+        return batch_table("QueuePool.service_ps_by_batch", self.service_ps_by_batch, self.max_batch)
 
     @cached_property
     def saturation_per_s(self) -> float:
         """Requests/s of one server that never runs dry: the unit of load (it always finds a full batch)."""
         return self.max_batch / float(self._table[self.max_batch]) * 1e12
 
+    @cached_property
+    def _draws(self) -> Callable[[int, int], Draws]:
+        """Unit gaps and unit services of (count, seed)."""
+        variance = float(np.log1p(self.service_cv**2))
+
+        def draw(count: int, seed: int) -> Draws:
+            normal = stream(seed, 0, 3).standard_normal(count) if variance else np.zeros(count)
+            return unit_gaps(count, self.arrival_cv, stream(seed)), np.exp(sqrt(variance) * normal - variance / 2)
+
+        return _kept(draw)
+
     def _arrivals(self, rate_per_s: float, seed: int) -> IntArray:
+        count = _count_within_horizon(self.requests, rate_per_s)
         if self.period_ms is None:
-            return arrivals_from_gaps(_queue_draws(self.requests, seed, self.arrival_cv, self.service_cv)[0], rate_per_s)
+            return arrivals_from_gaps(self._draws(count, seed)[0], rate_per_s)
         sources = max(1, ceil(rate_per_s * self.period_ms / 1e3 - 1e-9))
-        return _phased(sources, self.requests, round(self.period_ms * PS_PER_MS), round(self.jitter_ms * PS_PER_MS), seed)
+        period_ps, jitter_ps = round(self.period_ms * PS_PER_MS), round(self.jitter_ms * PS_PER_MS)
+        return _phased(sources, count, period_ps, jitter_ps, seed)
 
     def latency_ps(self, replicas: int, load: float, seed: int) -> IntArray:
         """Waiting plus service [ps] of each request at a load (in saturation rates of one server)."""
         arrivals = self._arrivals(finite("load", load, low=0.0) * self.saturation_per_s, seed)
         if self.service_cv == 0:
             return simulate_batch_queue(arrivals, self._table, self.max_batch, replicas).latency_ps
-        units = _queue_draws(len(arrivals), seed, self.arrival_cv, self.service_cv)[1]
+        units = self._draws(len(arrivals), seed)[1]
         service = np.rint(units * float(self._table[1])).astype(np.int64)
         return simulate_queue(arrivals, service, replicas) + service - arrivals
 
@@ -236,7 +263,7 @@ class QueuePool:
         return ServiceReport((("latency", achieved, self.latency_ms),))
 
     def __call__(self, replicas: int, load: float, seed: int) -> float:
-        """The strain to plan with (percentile raised by a third of a standard error): at most 1 meets the service level."""
+        """The strain to plan with (percentile raised by a third of a standard error): at most 1 meets the level."""
         return self.report(replicas, load, seed, errors=PLANNING_ERRORS).strain
 
 

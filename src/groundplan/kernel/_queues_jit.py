@@ -5,27 +5,26 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from ._check import IntArray
+
 
 @njit(cache=True)
-def _replace_least(heap, value):
+def _replace_least(heap: IntArray, value: int) -> None:
     """Replace the least entry of a binary heap by ``value``."""
     size = len(heap)
-    at = 0
-    while True:
-        down = 2 * at + 1
-        if down >= size:
-            break
+    at, down = 0, 1
+    while down < size:
         if down + 1 < size and heap[down + 1] < heap[down]:
             down += 1
         if heap[down] >= value:
             break
         heap[at] = heap[down]
-        at = down
+        at, down = down, 2 * down + 1
     heap[at] = value
 
 
 @njit(cache=True)
-def run_queue(arrivals, service, servers):
+def run_queue(arrivals: IntArray, service: IntArray, servers: int) -> IntArray:
     """Start times of a first-come-first-served queue."""
     free = np.zeros(servers, np.int64)
     start = np.empty(len(arrivals), np.int64)
@@ -36,7 +35,9 @@ def run_queue(arrivals, service, servers):
 
 
 @njit(cache=True)
-def run_batch_queue(arrivals, service_by_batch, max_batch, servers):
+def run_batch_queue(
+    arrivals: IntArray, service_by_batch: IntArray, max_batch: int, servers: int
+) -> tuple[IntArray, IntArray]:
     """Start times and batch sizes of a queue whose servers take up to ``max_batch`` waiting requests when free."""
     n = len(arrivals)
     free = np.zeros(servers, np.int64)

@@ -25,7 +25,7 @@ def stream(seed: int, entity: int = 0, stream: int = 0) -> Generator:
 
 
 def unit_gaps(count: int, cv: float, random: Generator) -> NDArray[np.float64]:
-    """``count`` gaps of mean 1 and coefficient of variation ``cv``: gamma distributed; cv 1 is Poisson, 0 is regular."""
+    """``count`` gaps of mean 1 and coefficient of variation ``cv``: gamma, cv 1 is Poisson, 0 is regular."""
     finite("cv", cv, low=0.0, open_low=False)
     if cv == 0:
         return np.ones(count)
@@ -80,9 +80,9 @@ def periodic_arrivals_ps(
 def lognormal_lengths(
     count: int, mean: float, cv: float, seed: int, entity: int = 0, *, part: int = 0, longest: int = 10**9
 ) -> IntArray:
-    """``count`` whole lengths >= 1, lognormal with this mean and coefficient of variation, rounded and cut at ``longest``.
+    """``count`` whole lengths 1..longest, lognormal with this mean and coefficient of variation, rounded and cut.
 
-    Rounding up to 1 and the cut move the mean of short or very wide distributions; ``part`` tells prompts from outputs.
+    Raising to 1 and the cut move the mean of short or very wide distributions; ``part`` tells prompts from outputs.
     """
     finite("mean", mean, low=0.0)
     finite("cv", cv, low=0.0, open_low=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import ceil, isfinite
 
 import numpy as np
@@ -39,8 +39,9 @@ class StaffingCurve:
     """Replicas needed at a service level as a function of load R (unit: the saturation rate of one replica).
 
     max_load[i] is the most load that replicas[i] carry (0: that few never meet the level); between listed pools the
-    next larger one is needed, beyond the last the utilisation of the last one holds (it grows with the pool). Every tangent is safe on its
-    range: rounded up to whole replicas it never asks for fewer than the curve. The last tangent is open.
+    next larger one is needed, beyond the last the utilisation of the last one holds (it grows with the pool). Every
+    tangent is safe on its range: rounded up to whole replicas it never asks for fewer than the curve. The last tangent
+    is open: it goes on to `OPEN_LOAD`. Raises KernelError for points that do not rise.
     """
 
     replicas: tuple[int, ...]
@@ -88,11 +89,11 @@ def _curve_faults(replicas: Sequence[int], max_load: Sequence[float]) -> Iterato
     if not replicas or len(replicas) != len(max_load):
         yield fault("StaffingCurve", "replicas and max_load must have one equal length >= 1")
         return
-    if replicas[0] < 1 or any(b <= a for a, b in zip(replicas, replicas[1:], strict=False)):
+    if replicas[0] < 1 or any(b <= a for a, b in pairwise(replicas)):
         yield fault("StaffingCurve.replicas", "must be positive and increase")
     if not all(isfinite(most) and most >= 0 for most in max_load):
         yield fault("StaffingCurve.max_load", "must be finite and not negative")
-    elif any(b < a for a, b in zip(max_load, max_load[1:], strict=False)):
+    elif any(b < a for a, b in pairwise(max_load)):
         yield fault("StaffingCurve.max_load", "falls with the number of replicas")
     elif max_load[-1] <= 0:
         yield fault("StaffingCurve.max_load", "no pool meets the service level at any load", "relax the level")
@@ -103,7 +104,7 @@ def staffing_curve(
     *,
     replicas: Sequence[int] = REPLICAS,
     seeds: Sequence[int] = (1, 2, 3),
-    margin: float = 0.03,
+    margin: float = 0.05,
     tolerance: float = 0.01,
     top: float = 1.0,
     tangents: int = 4,
@@ -119,12 +120,25 @@ def staffing_curve(
     """
     finite("tolerance", tolerance, low=0.0)
     finite("margin", margin, low=0.0, open_low=False)
+    _check_reachable(simulate, replicas, seeds, tolerance)
     usable: list[float] = []
     for count in replicas:
-        usable.append(_usable(simulate, whole("replicas", count), seeds, usable[-1] if usable else top / 2, top, tolerance))
+        guess = usable[-1] if usable and usable[-1] > 0 else top / 2
+        usable.append(_usable(simulate, count, seeds, guess, top, tolerance))
     safe = np.minimum.accumulate(np.array(usable)[::-1])[::-1] / (1 + margin)
     dense = _dense(replicas, safe)
     return curve_from_loads(tuple(dense), tuple(dense.values()), tangents)
+
+
+def _check_reachable(simulate: Simulate, replicas: Sequence[int], seeds: Sequence[int], share: float) -> None:
+    """Raise at once when even the largest pool, all but idle, misses the level: no number of replicas would help."""
+    if not replicas or not seeds:
+        raise KernelError(fault("staffing_curve", "needs at least one pool size and one seed"))
+    for count in replicas:
+        whole("replicas", count)
+    if not _meets(simulate, replicas[-1], seeds[0], share):
+        what = f"{replicas[-1]} replicas miss the service level even at {share:.1%} load"
+        raise KernelError(fault("staffing_curve", what, "relax the level, or take a faster operating point"))
 
 
 def _usable(
@@ -212,11 +226,8 @@ def _hull(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 def _edges(curve: StaffingCurve) -> list[Tangent]:
     corners = _corners(curve)
     last = curve.max_load[-1]
-    lines = []
-    for (ax, ay), (bx, by) in zip(hull := _hull(corners), hull[1:], strict=False):
-        slope = (by - ay) / (bx - ax)
-        lines.append(_lifted(slope, corners, last))
-    return lines
+    slopes = [(by - ay) / (bx - ax) for (ax, ay), (bx, by) in pairwise(_hull(corners))]
+    return [_lifted(slope, corners, last) for slope in slopes]
 
 
 def _lifted(slope: float, corners: list[tuple[float, float]], load_max: float) -> Tangent:
