@@ -6,7 +6,9 @@ import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache, cached_property
+from hashlib import sha256
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -37,7 +39,7 @@ class Catalog:
     """All tables. Immutable: `Catalog.default()` may be shared; `Catalog(data)` reads other TOML texts."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
-        self._texts = dict(texts)
+        self.texts: Mapping[str, str] = MappingProxyType(dict(texts))
 
     @staticmethod
     @cache
@@ -45,6 +47,14 @@ class Catalog:
         """The catalogue that ships with the package."""
         folder = files("groundplan.catalog") / "data"
         return Catalog({name: (folder / f"{name}.toml").read_text("utf-8") for name in ("sources", *TABLES)})
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Fingerprint of every table and rule: a plan names the catalogue it was made with."""
+        digest = sha256()
+        for name in sorted(self._texts):
+            digest.update(f"{name}\0{self._texts[name]}\0".encode())
+        return digest.hexdigest()
 
     @cached_property
     def sources(self) -> Mapping[str, Source]:
@@ -139,7 +149,7 @@ class Catalog:
 
     def _parse(self, name: str) -> dict[str, Any]:
         try:
-            return tomllib.loads(self._texts[name])
+            return tomllib.loads(self.texts[name])
         except (KeyError, tomllib.TOMLDecodeError) as error:
             raise CatalogError(Issue("catalog-file", f"{name}.toml", str(error), "mend the file")) from error
 
