@@ -1,7 +1,7 @@
 """The plan: what is bought, what runs where, what it costs, and every table that was used to decide it.
 
 A plan is checked from the factory file, the catalogue and this file alone, so the operating points and
-staffing tangents that the optimiser used are part of it. Every list is sorted by its identifying fields.
+staffing tangents that the optimiser used are part of it. Every list stands in a fixed order.
 No wall time stands in it: equal input gives equal bytes.
 """
 

@@ -1,0 +1,279 @@
+"""The frame that variables and families share: labelled indexes, and sums along memberships.
+
+Every array carries its labels (linopy v1 semantics: what does not align raises instead of guessing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import linopy
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from groundplan.problem import Cell, Problem
+
+linopy.options["semantics"] = "v1"
+
+Expression = Any
+"""A linopy expression; linopy carries no static types for its algebra."""
+
+
+def table(values: Any, *indexes: pd.Index) -> xr.DataArray:
+    """Values with their labels."""
+    return xr.DataArray(np.asarray(values), coords=list(indexes), dims=[index.name for index in indexes])
+
+
+def total(expression: Expression, members: xr.DataArray, index: pd.Index) -> Expression:
+    """Sum of the rows of each group; a group without rows sums to zero, and says so."""
+    summed = expression.groupby(members.rename(index.name)).sum()
+    return summed.reindex({index.name: index}).fillna(0)
+
+
+def take(variable: Any, dim: str, members: xr.DataArray) -> Expression:
+    """The row of `dim` that each member points to."""
+    return (1 * variable.sel({dim: members})).drop_vars(dim)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells that may share nodes in one pool: all of them, or those of one workload with nodes of its own."""
+
+    key: str
+    pool: int
+    cells: tuple[int, ...]
+    patterns: tuple[tuple[int, ...], ...]
+    """Maximal node fillings (count per size); empty where sizes divide each other and the node: slots then suffice."""
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Indexes of the program."""
+
+    problem: Problem
+
+    def _index(self, name: str, keys: Sequence[str]) -> pd.Index:
+        if len(set(keys)) != len(keys):
+            raise ValueError(f"duplicate label in {name}")
+        return pd.Index(list(keys), name=name, dtype=object)
+
+    @cached_property
+    def period(self) -> pd.Index:
+        return self._index("period", [row.id for row in self.problem.calendar.periods])
+
+    @cached_property
+    def bucket(self) -> pd.Index:
+        return self._index("bucket", self.problem.calendar.bucket_ids)
+
+    @cached_property
+    def commodity(self) -> pd.Index:
+        return self._index("commodity", [row.key for row in self.problem.commodities])
+
+    @cached_property
+    def job(self) -> pd.Index:
+        return self._index("job", [row.key for row in self.problem.jobs])
+
+    @cached_property
+    def pool(self) -> pd.Index:
+        return self._index("pool", [row.key for row in self.problem.pools])
+
+    @cached_property
+    def cell(self) -> pd.Index:
+        return self._index("cell", [row.key for row in self.problem.cells])
+
+    @cached_property
+    def run(self) -> pd.Index:
+        return self._index("run", [row.key for row in self.problem.batch_cells])
+
+    @cached_property
+    def token(self) -> pd.Index:
+        return self._index("token", [row.key for row in self.problem.token_cells])
+
+    @cached_property
+    def site(self) -> pd.Index:
+        return self._index("site", [row.site.id for row in self.problem.sites])
+
+    @cached_property
+    def link(self) -> pd.Index:
+        return self._index("link", [f"{row.origin}>{row.site}" for row in self.problem.links])
+
+    @cached_property
+    def block(self) -> pd.Index:
+        return self._index("block", [f"{self.site[k]}/{block.id}" for k, block in self.problem.blocks])
+
+    @cached_property
+    def existing(self) -> pd.Index:
+        return self._index("existing", [x.id for pool in self.problem.pools for x in pool.existing])
+
+    @cached_property
+    def rental(self) -> pd.Index:
+        return self._index("rental", [r.offer.id for pool in self.problem.pools for r in pool.rentals])
+
+    @cached_property
+    def tangents(self) -> tuple[tuple[int, float, float, float], ...]:
+        """(cell, alpha, beta, load_max) of each tangent that is of use below the largest load of its cell."""
+        return tuple((c, *row) for c, cell in enumerate(self.problem.cells) for row in self._useful(cell))
+
+    def _useful(self, cell: Cell) -> list[tuple[float, float, float]]:
+        most = min(self.problem.commodities[cell.commodity].peak_load / cell.point.capacity_per_s, cell.load_max)
+        rows = [(t.alpha, t.beta, min(t.load_max, most)) for t in cell.staffing.tangents]
+        ends = sorted({row[2] for row in rows} | {0.0} | set(_crossings(rows, most)))
+        middles = [(low + high) / 2 for low, high in zip(ends, ends[1:], strict=False)]
+        best = {min((row for row in rows if row[2] >= load), key=lambda row: row[0] * load + row[1]) for load in middles}
+        return [row for row in rows if row in best]
+
+    @cached_property
+    def tangent(self) -> pd.Index:
+        cells = self.problem.cells
+        return self._index("tangent", [f"{cells[c].key}#{k}" for k, (c, *_) in enumerate(self.tangents)])
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """Cells by pool and by who may share a node with whom."""
+        named: dict[tuple[int, str], list[int]] = {}
+        for c, cell in enumerate(self.problem.cells):
+            named.setdefault((cell.pool, self._sharing(cell)), []).append(c)
+        return tuple(self._group(pool, name, tuple(cells)) for (pool, name), cells in named.items())
+
+    def _sharing(self, cell: Cell) -> str:
+        workload = self.problem.commodities[cell.commodity].workload
+        if cell.point.nodes_per_replica > 1:
+            return f"whole:{cell.key}"
+        return f"only:{workload.id}" if workload.isolation == "node" else "shared"
+
+    def _group(self, pool: int, name: str, cells: tuple[int, ...]) -> Group:
+        slots = self.problem.pools[pool].slots
+        sizes = tuple(sorted({self.problem.cells[c].point.slots_per_replica for c in cells}, reverse=True))
+        patterns = () if _divides(sizes, slots) else maximal_patterns(sizes, slots)
+        return Group(f"{self.pool[pool]}:{name}", pool, cells, patterns, sizes)
+
+    @cached_property
+    def group(self) -> pd.Index:
+        return self._index("group", [row.key for row in self.groups])
+
+    @cached_property
+    def filling(self) -> pd.Index:
+        """(group, pattern) columns of the groups that need them."""
+        keys = [f"{row.key}|{'+'.join(map(str, pattern))}" for row in self.groups for pattern in row.patterns]
+        return self._index("filling", keys)
+
+    @cached_property
+    def losses(self) -> tuple[tuple[int, str], ...]:
+        """(commodity, lost site) that must be carried elsewhere; who sits at the lost site asks for nothing."""
+        found = []
+        for i, row in enumerate(self.problem.commodities):
+            if row.workload.survives != "site":
+                continue
+            sites = dict.fromkeys(self.problem.pools[c.pool].site.id for c in self.problem.cells if c.commodity == i)
+            found += [(i, site) for site in sites if site != row.origin]
+        return tuple(found)
+
+    @cached_property
+    def loss(self) -> pd.Index:
+        return self._index("loss", [f"{self.commodity[i]}-{site}" for i, site in self.losses])
+
+    @cached_property
+    def escapes(self) -> tuple[tuple[int, int], ...]:
+        """(loss, cell) by which a lost site's load may be carried."""
+        cells = self.problem.cells
+        return tuple(
+            (k, c)
+            for k, (i, lost) in enumerate(self.losses)
+            for c, cell in enumerate(cells)
+            if cell.commodity == i and self.problem.pools[cell.pool].site.id != lost
+        )
+
+    @cached_property
+    def escape(self) -> pd.Index:
+        return self._index("escape", [f"{self.cell[c]}-{self.losses[k][1]}" for k, c in self.escapes])
+
+    def of(self, index: pd.Index, over: pd.Index, positions: Sequence[int]) -> xr.DataArray:
+        """Membership: for each row of `index`, the label of `over` at a position."""
+        return xr.DataArray([over[k] for k in positions], coords=[index], dims=[index.name], name=over.name)
+
+    def per_cell(self, values: Sequence[float]) -> xr.DataArray:
+        return table(np.array(values, dtype=float), self.cell)
+
+    def per_pool(self, values: Sequence[float]) -> xr.DataArray:
+        return table(np.array(values, dtype=float), self.pool)
+
+    def per_run(self, values: Sequence[float]) -> xr.DataArray:
+        return table(np.array(values, dtype=float), self.run)
+
+    @cached_property
+    def pool_of_cell(self) -> xr.DataArray:
+        return self.of(self.cell, self.pool, [cell.pool for cell in self.problem.cells])
+
+    @cached_property
+    def commodity_of_cell(self) -> xr.DataArray:
+        return self.of(self.cell, self.commodity, [cell.commodity for cell in self.problem.cells])
+
+    @cached_property
+    def pool_of_run(self) -> xr.DataArray:
+        return self.of(self.run, self.pool, [cell.pool for cell in self.problem.batch_cells])
+
+    @cached_property
+    def site_pools(self) -> list[int]:
+        """Pools that stand at a site of your own."""
+        return [g for power in self.problem.sites for g in power.pools]
+
+    @cached_property
+    def hours(self) -> xr.DataArray:
+        return table(self.problem.calendar.hours, self.period, self.bucket)
+
+    @cached_property
+    def per_hour(self) -> xr.DataArray:
+        """1 / hours; 0 in the peak bucket."""
+        hours = self.problem.calendar.hours
+        return table(np.divide(1.0, hours, out=np.zeros_like(hours), where=hours > 0), self.period, self.bucket)
+
+    @cached_property
+    def months(self) -> xr.DataArray:
+        return table(self.problem.calendar.months, self.period)
+
+    @cached_property
+    def peak_load(self) -> xr.DataArray:
+        """[commodity] units per second that a share of 1 stands for."""
+        return table([max(row.peak_load, 1e-12) for row in self.problem.commodities], self.commodity)
+
+    @cached_property
+    def replica_load(self) -> xr.DataArray:
+        """[cell] busy replicas at a share of 1."""
+        rows = self.problem.commodities
+        return self.per_cell([rows[c.commodity].peak_load / c.point.capacity_per_s for c in self.problem.cells])
+
+
+def _crossings(rows: list[tuple[float, float, float]], most: float) -> list[float]:
+    found = []
+    for k, (a, b, _) in enumerate(rows):
+        for a2, b2, _ in rows[k + 1 :]:
+            if a != a2 and 0 < (b2 - b) / (a - a2) < most:
+                found.append((b2 - b) / (a - a2))
+    return found
+
+
+def _divides(sizes: Sequence[int], slots: int) -> bool:
+    """Sizes form a chain of divisors of the node: then slots alone decide whether replicas fit."""
+    chain = [slots, *sizes]
+    return all(big % small == 0 for big, small in zip(chain, chain[1:], strict=False))
+
+
+def maximal_patterns(sizes: Sequence[int], slots: int) -> tuple[tuple[int, ...], ...]:
+    """All ways to fill a node to which no further replica can be added (Gilmore-Gomory columns)."""
+    found: list[tuple[int, ...]] = []
+
+    def fill(k: int, left: int, counts: tuple[int, ...]) -> None:
+        if k == len(sizes):
+            if left < min(sizes):
+                found.append(counts)
+            return
+        for count in range(left // sizes[k], -1, -1):
+            fill(k + 1, left - count * sizes[k], (*counts, count))
+
+    fill(0, slots, ())
+    return tuple(found)

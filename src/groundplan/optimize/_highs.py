@@ -1,0 +1,143 @@
+"""HiGHS in a child process: arrays in, arrays out, and a hard kill when it does not come back.
+
+The child stops on gap or node limit, which are reproducible; the clock is a safety net and is reported as such.
+"""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundplan.errors import Issue, LimitReached
+
+Floats = NDArray[np.float64]
+KILL_AFTER_S = 20
+"""Grace beyond the solver's own clock."""
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """min c x, lower <= x <= upper, row_lower <= A x <= row_upper (A by rows), some x integer."""
+
+    cost: Floats
+    offset: float
+    lower: Floats
+    upper: Floats
+    integer: NDArray[np.bool_]
+    row_lower: Floats
+    row_upper: Floats
+    starts: NDArray[np.int32]
+    columns: NDArray[np.int32]
+    values: Floats
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When the solver may stop."""
+
+    gap: float
+    nodes: int
+    seconds: float
+    tolerance: float = 1e-7
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back. `x` is None when no solution was found."""
+
+    status: str
+    """optimal, infeasible, limit-gap (stopped by nodes) or limit-time."""
+    x: Floats | None
+    objective: float
+    bound: float
+
+
+def run(arrays: Arrays, stop: Stop, start: Floats | None = None) -> Answer:
+    """Solve in a child process. Raises LimitReached when the child is killed or dies."""
+    command = [sys.executable, "-m", "groundplan.optimize._highs"]
+    payload = pickle.dumps((arrays, stop, start))
+    try:
+        done = subprocess.run(command, input=payload, capture_output=True, timeout=stop.seconds + KILL_AFTER_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        what = f"the solver did not answer within {stop.seconds + KILL_AFTER_S:.0f} s and was stopped"
+        raise LimitReached(Issue("solver-killed", "solve", what, "raise solve.gap_share or make the plan smaller")) from error
+    if done.returncode != 0:
+        tail = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+        raise LimitReached(Issue("solver-died", "solve", f"the solver ended with code {done.returncode}: {tail[0]}", ""))
+    return pickle.loads(done.stdout)
+
+
+def solve(arrays: Arrays, stop: Stop, start: Floats | None = None) -> Answer:
+    """Solve in this process."""
+    import highspy
+
+    highs = highspy.Highs()
+    for option, value in _options(stop).items():
+        highs.setOptionValue(option, value)
+    highs.passModel(_model(highspy, arrays))
+    if start is not None:
+        solution = highspy.HighsSolution()
+        solution.col_value = start.tolist()
+        highs.setSolution(solution)
+    highs.run()
+    return _answer(highspy, highs, bool(arrays.integer.any()))
+
+
+def _options(stop: Stop) -> dict[str, Any]:
+    return {
+        "output_flag": False,
+        "threads": 1,
+        "random_seed": 0,
+        "time_limit": float(stop.seconds),
+        "mip_rel_gap": stop.gap,
+        "mip_max_nodes": stop.nodes,
+        "primal_feasibility_tolerance": stop.tolerance,
+        "dual_feasibility_tolerance": stop.tolerance,
+        "mip_feasibility_tolerance": min(stop.tolerance * 10, 1e-6),
+    }
+
+
+def _model(highspy: Any, arrays: Arrays) -> Any:
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = len(arrays.cost), len(arrays.row_lower)
+    lp.col_cost_, lp.offset_ = arrays.cost, arrays.offset
+    lp.col_lower_, lp.col_upper_ = arrays.lower, arrays.upper
+    lp.row_lower_, lp.row_upper_ = arrays.row_lower, arrays.row_upper
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = arrays.starts, arrays.columns, arrays.values
+    kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
+    lp.integrality_ = [kinds[int(flag)] for flag in arrays.integer] if arrays.integer.any() else []
+    return lp
+
+
+def _answer(highspy: Any, highs: Any, integer: bool) -> Answer:
+    state, info = highs.getModelStatus(), highs.getInfo()
+    names = {
+        highspy.HighsModelStatus.kOptimal: "optimal",
+        highspy.HighsModelStatus.kInfeasible: "infeasible",
+        highspy.HighsModelStatus.kUnboundedOrInfeasible: "infeasible",
+        highspy.HighsModelStatus.kTimeLimit: "limit-time",
+        highspy.HighsModelStatus.kSolutionLimit: "limit-gap",
+    }
+    found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    x = np.array(highs.getSolution().col_value) if found else None
+    value = info.objective_function_value
+    return Answer(names.get(state, str(state)), x, value, info.mip_dual_bound if integer else value)
+
+
+def _serve() -> None:
+    arrays, stop, start = pickle.loads(sys.stdin.buffer.read())
+    sys.stdout.buffer.write(pickle.dumps(solve(arrays, stop, start)))
+
+
+if __name__ == "__main__":
+    # Under -m this file is __main__; answer with the importable classes so that the parent can unpickle.
+    from groundplan.optimize import _highs
+
+    _highs._serve()

@@ -1,0 +1,32 @@
+"""The planning problem as tables: what may run where, at what speed, and what everything costs."""
+
+from groundplan.problem._build import build, build_from_tables, most_replicas, rules_of
+from groundplan.problem._calendar import Calendar, calendar_of
+from groundplan.problem._demand import Commodity, Job, Window, commodities, jobs
+from groundplan.problem._network import link_between, network_ms
+from groundplan.problem._pools import Pool, Rental, spare_nodes
+from groundplan.problem._problem import BatchCell, Cell, PowerSite, Problem, TokenCell
+
+__all__ = [
+    "BatchCell",
+    "Calendar",
+    "Cell",
+    "Commodity",
+    "Job",
+    "Pool",
+    "PowerSite",
+    "Problem",
+    "Rental",
+    "TokenCell",
+    "Window",
+    "build",
+    "build_from_tables",
+    "calendar_of",
+    "commodities",
+    "jobs",
+    "link_between",
+    "most_replicas",
+    "network_ms",
+    "rules_of",
+    "spare_nodes",
+]

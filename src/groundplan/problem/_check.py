@@ -1,0 +1,91 @@
+"""Checks before any solve: is each load served by somebody, and is there free money in the prices?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from groundplan.errors import Infeasible, Issue, SpecError
+from groundplan.finance import money_pump
+from groundplan.problem._problem import Problem
+
+
+def check_coverage(problem: Problem) -> None:
+    """Every required commodity and every job has an eligible cell in each period. Raises Infeasible with the refusals."""
+    issues = [issue for i in range(len(problem.commodities)) if (issue := _uncovered(problem, i))]
+    issues += [issue for j in range(len(problem.jobs)) if (issue := _undone(problem, j))]
+    if issues:
+        raise Infeasible(issues)
+
+
+def _uncovered(problem: Problem, i: int) -> Issue | None:
+    commodity = problem.commodities[i]
+    if not commodity.workload.required:
+        return None
+    able = np.zeros(problem.periods, dtype=bool)
+    for cell in problem.cells:
+        if cell.commodity == i:
+            able |= cell.allowed & _stocked(problem, cell.pool)
+    for token in problem.token_cells:
+        if token.commodity == i:
+            able |= token.allowed
+    return _gap(problem, able | (commodity.load[:, -1] == 0), commodity.workload.id, commodity.origin)
+
+
+def _undone(problem: Problem, j: int) -> Issue | None:
+    job = problem.jobs[j]
+    able = np.zeros(problem.periods, dtype=bool)
+    for cell in problem.batch_cells:
+        if cell.job == j:
+            able |= cell.allowed & _stocked(problem, cell.pool)
+    missing = [window for window in job.windows if not able[list(window.periods)].any()]
+    if not missing or not job.workload.required:
+        return None
+    needed = np.ones(problem.periods, dtype=bool)
+    for window in missing:
+        needed[list(window.periods)] = False
+    return _gap(problem, needed, job.workload.id, job.origin)
+
+
+def _stocked(problem: Problem, g: int) -> np.ndarray:
+    """[period] whether the pool can hold any node at all by then."""
+    pool = problem.pools[g]
+    stocked = np.zeros(problem.periods, dtype=bool)
+    if pool.existing or pool.rentable.any():
+        stocked[:] = True
+    if pool.purchase:
+        arrivals = [problem.calendar.arrival(int(t), pool.purchase.lead_months) for t in np.flatnonzero(pool.orderable)]
+        first = min((a for a in arrivals if a is not None), default=problem.periods)
+        stocked[first:] = True
+    return stocked
+
+
+def _gap(problem: Problem, able: np.ndarray, workload: str, origin: str) -> Issue | None:
+    if able.all():
+        return None
+    period = problem.calendar.periods[int(np.flatnonzero(~able)[0])].id
+    reasons = [f"{r.site} ({r.server}): {r.why}" for r in problem.refusals if (r.workload, r.origin) == (workload, origin)]
+    what = f"nothing can serve {workload} from {origin} in {period}"
+    return Issue("demand", f"workloads.{workload}", what, "; ".join(reasons) or "no offer can be there by then")
+
+
+def check_money_pump(problem: Problem) -> None:
+    """No offer may earn money by being bought and left idle (formulation section 4.10). Raises SpecError."""
+    issues = []
+    factory, calendar = problem.factory, problem.calendar
+    for offer in factory.purchases:
+        life = next((pool.life_months for pool in problem.pools if pool.purchase and pool.purchase.id == offer.id), None)
+        if life is None:
+            continue
+        prices = [offer.price_usd * (1 + offer.price_change_per_year_rate) ** (m / 12) for m in calendar.start_month]
+        pump = money_pump(
+            prices_usd=prices,
+            start_months=[int(m) for m in calendar.start_month],
+            horizon_months=calendar.horizon_months,
+            life_months=life,
+            rate=factory.money.discount_rate,
+        )
+        if pump:
+            what = f"buying {offer.server} early and holding it idle earns money: {pump}"
+            issues.append(Issue("money-pump", f"purchases.{offer.id}.price_change_per_year_rate", what, "lower the price rise"))
+    if issues:
+        raise SpecError(issues)

@@ -1,0 +1,21 @@
+"""How far a site is from where demand arises."""
+
+from __future__ import annotations
+
+from groundplan.spec import Factory, Link, ServedWorkload, Site
+
+
+def link_between(factory: Factory, origin: str, site: str) -> Link | None:
+    """The link of the file, or None."""
+    return next((link for link in factory.links if (link.origin, link.site) == (origin, site)), None)
+
+
+def network_ms(factory: Factory, workload: ServedWorkload, origin: str, site: Site) -> float | None:
+    """Round trip p99 plus payload time; None where no way leads from the origin to the site."""
+    if origin == site.id:
+        return site.lan_rtt_p99_ms
+    link = link_between(factory, origin, site.id)
+    if link is None:
+        return None
+    payload_kb = workload.upload_kb_per_unit + workload.download_kb_per_unit
+    return link.rtt_p99_ms + 8 * payload_kb / link.bandwidth_mbit_per_s
