@@ -51,9 +51,11 @@ class Catalog:
     @cached_property
     def content_hash(self) -> str:
         """Fingerprint of every table and rule: a plan names the catalogue it was made with."""
+        folder = files("groundplan.catalog") / "data"
+        law = {name: (folder / f"{name}.toml").read_text("utf-8") for name in ("rules", "export")}
         digest = sha256()
-        for name in sorted(self._texts):
-            digest.update(f"{name}\0{self._texts[name]}\0".encode())
+        for name, text in sorted({**self.texts, **law}.items()):
+            digest.update(f"{name}\0{text}\0".encode())
         return digest.hexdigest()
 
     @cached_property
