@@ -37,7 +37,7 @@ def test_carrying_cost_takes_the_gain_away() -> None:
     gain_usd = 300_000 * (1.10 / 1.08 - 1)
     carried = gain_usd / 12 * 1.08**0.5
     assert _pumps(replace(rising, carrying_usd_per_month=carried * 0.97))[0].to_month == 12
-    assert _pumps(replace(rising, carrying_usd_per_month=carried * 1.06)) == ()
+    assert _pumps(replace(rising, carrying_usd_per_month=carried * 1.15)) == ()
 
 
 def test_a_tie_is_no_free_money() -> None:
