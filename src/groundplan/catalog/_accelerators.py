@@ -10,9 +10,7 @@ from pydantic import model_validator
 
 from groundplan.catalog._base import BITS, Count, CountryCode, NamedRow, Positive, Precision, missing_figure
 
-MemoryKind = Literal[
-    "hbm2", "hbm2e", "hbm3", "hbm3e", "gddr6", "gddr6x", "gddr7", "lpddr5", "lpddr5x", "lpddr4x"
-]
+MemoryKind = Literal["hbm2", "hbm2e", "hbm3", "hbm3e", "gddr6", "gddr6x", "gddr7", "lpddr5", "lpddr5x", "lpddr4x"]
 # Technology windows: (GB/s per GB) low, high; whole-package GB/s ceiling (8 stacks of HBM; 512-bit GDDR).
 MEMORY_WINDOWS: Mapping[str, tuple[float, float, float]] = {
     "hbm2": (20, 45, 2100), "hbm2e": (20, 45, 3700), "hbm3": (24, 46, 6600), "hbm3e": (20, 48, 9900),

@@ -1,0 +1,133 @@
+"""Model cards from Hugging Face configurations: the same shapes as the catalogue, and honest refusals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from groundplan.catalog import Catalog, model_from_hf_config
+from groundplan.errors import CatalogError
+
+CATALOG = Catalog.default()
+LLAMA = {
+    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336,
+    "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256,
+    "max_position_embeddings": 131072, "torch_dtype": "bfloat16", "tie_word_embeddings": False, "rope_theta": 5e5,
+    "rope_scaling": {"factor": 8.0, "rope_type": "llama3"}, "rms_norm_eps": 1e-5, "bos_token_id": 128000,
+}  # fmt: skip
+QWEN_MOE = {
+    "model_type": "qwen3_moe", "hidden_size": 2048, "intermediate_size": 6144, "moe_intermediate_size": 768,
+    "num_hidden_layers": 48, "num_attention_heads": 32, "num_key_value_heads": 4, "head_dim": 128, "num_experts": 128,
+    "num_experts_per_tok": 8, "decoder_sparse_step": 1, "mlp_only_layers": [], "max_position_embeddings": 40960,
+    "vocab_size": 151936, "tie_word_embeddings": False, "sliding_window": None, "use_sliding_window": False,
+    "torch_dtype": "bfloat16", "norm_topk_prob": True,
+}  # fmt: skip
+DEEPSEEK = {
+    "model_type": "deepseek_v3", "hidden_size": 7168, "intermediate_size": 18432, "num_hidden_layers": 61,
+    "num_attention_heads": 128, "num_key_value_heads": 128, "vocab_size": 129280, "q_lora_rank": 1536,
+    "kv_lora_rank": 512, "qk_rope_head_dim": 64, "qk_nope_head_dim": 128, "v_head_dim": 128, "n_routed_experts": 256,
+    "num_experts_per_tok": 8, "n_shared_experts": 1, "moe_intermediate_size": 2048, "first_k_dense_replace": 3,
+    "moe_layer_freq": 1, "max_position_embeddings": 163840, "quantization_config": {"quant_method": "fp8"},
+    "num_nextn_predict_layers": 1, "torch_dtype": "bfloat16", "routed_scaling_factor": 2.5,
+}  # fmt: skip
+GPT_OSS = {
+    "model_type": "gpt_oss", "hidden_size": 2880, "intermediate_size": 2880, "num_hidden_layers": 36,
+    "num_local_experts": 128, "num_experts_per_tok": 4, "num_attention_heads": 64, "num_key_value_heads": 8,
+    "head_dim": 64, "vocab_size": 201088, "sliding_window": 128, "max_position_embeddings": 131072,
+    "layer_types": ["sliding_attention", "full_attention"] * 18, "tie_word_embeddings": False,
+    "quantization_config": {"quant_method": "mxfp4"}, "swiglu_limit": 7.0, "attention_bias": True,
+}  # fmt: skip
+GEMMA = {
+    "model_type": "gemma3", "torch_dtype": "bfloat16", "vision_config": {"hidden_size": 1152},
+    "text_config": {
+        "model_type": "gemma3_text", "hidden_size": 5376, "intermediate_size": 21504, "num_hidden_layers": 62,
+        "num_attention_heads": 32, "num_key_value_heads": 16, "head_dim": 128, "vocab_size": 262208,
+        "sliding_window": 1024, "sliding_window_pattern": 6, "max_position_embeddings": 131072,
+    },
+}  # fmt: skip
+EXAONE = {
+    "model_type": "exaone4", "hidden_size": 5120, "intermediate_size": 27392, "num_hidden_layers": 64,
+    "num_attention_heads": 40, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 102400, "sliding_window": 4096,
+    "sliding_window_pattern": "LLLG", "max_position_embeddings": 131072, "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        (LLAMA, "llama-3.1-8b"), (QWEN_MOE, "qwen3-30b-a3b"), (DEEPSEEK, "deepseek-v3"), (GPT_OSS, "gpt-oss-120b"),
+        (GEMMA, "gemma-3-27b"), (EXAONE, "exaone-4.0-32b"),
+    ],
+)  # fmt: skip
+def test_a_config_gives_the_card_of_the_catalogue(config: dict, name: str):
+    ours, theirs = model_from_hf_config(config, name=f"owner/{name}"), CATALOG.model(name)
+    assert ours.id == theirs.id
+    assert ours.arch.model_dump() == theirs.arch.model_dump()
+    assert (ours.native_precision, ours.context_tokens) == (theirs.native_precision, theirs.context_tokens)
+    assert ours.params_total_b == pytest.approx(theirs.params_total_b, rel=0.02)
+
+
+def test_files_and_folders_are_read(tmp_path: Path):
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    card = model_from_hf_config(tmp_path, name="mine")
+    assert card == model_from_hf_config(tmp_path / "config.json", name="mine")
+    assert card.source.who.endswith("config.json")
+
+
+REQUIRED = ["hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings", "torch_dtype"]
+
+
+@pytest.mark.parametrize("key", REQUIRED)
+def test_missing_keys_are_named_with_their_file(tmp_path: Path, key: str):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({k: v for k, v in LLAMA.items() if k != key}))
+    with pytest.raises(CatalogError, match=f"config.json: key {key}: missing"):
+        model_from_hf_config(path, name="mine")
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"linear_num_key_heads": 16}, "linear_num_key_heads"),
+        ({"model_type": "mamba2"}, "model_type"),
+        ({"hidden_size": "4096"}, "hidden_size"),
+        ({"num_attention_heads": True}, "num_attention_heads"),
+        ({"quantization_config": {"quant_method": "mystery"}}, "quantization_config"),
+        ({"torch_dtype": "int3"}, "torch_dtype"),
+        ({"sliding_window": 4096}, "layer_types"),
+        ({"sliding_window": 4096, "layer_types": ["linear_attention"] * 32}, "layer_types"),
+        ({"sliding_window": 4096, "layer_types": ["full_attention"] * 3}, "layer_types"),
+        ({"num_key_value_heads": 5}, "shape"),
+        ({"num_experts": 8, "num_experts_per_tok": 2, "decoder_sparse_step": 2}, "decoder_sparse_step"),
+    ],
+)
+def test_what_is_not_understood_is_refused(change: dict, key: str):
+    with pytest.raises(CatalogError, match=f"mine/config.json: key {key}: "):
+        model_from_hf_config({**LLAMA, **change}, name="mine")
+
+
+def test_unreadable_files_are_named(tmp_path: Path):
+    broken = tmp_path / "config.json"
+    broken.write_bytes(b"\x00{")
+    with pytest.raises(CatalogError, match=r"config\.json"):
+        model_from_hf_config(broken, name="mine")
+    with pytest.raises(CatalogError, match=r"absent\.json"):
+        model_from_hf_config(tmp_path / "absent.json", name="mine")
+    broken.write_text("[1]")
+    with pytest.raises(CatalogError, match="not a JSON object"):
+        model_from_hf_config(broken, name="mine")
+
+
+@pytest.mark.parametrize(
+    ("quantized", "precision"),
+    [
+        ({"quant_method": "awq", "bits": 4}, "int4"), ({"quant_method": "gptq", "bits": 8}, "int8"),
+        ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, "fp4"), ({"quant_method": "fp8"}, "fp8"),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "int4"),
+    ],
+)  # fmt: skip
+def test_the_format_of_the_checkpoint_is_read(quantized: dict, precision: str):
+    assert model_from_hf_config({**LLAMA, "quantization_config": quantized}, name="m").native_precision == precision

@@ -1,0 +1,101 @@
+"""Model cards: shapes reproduce the stated sizes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from groundplan.catalog import Catalog, MlaArch, ModelCard, TransformerArch, VlaArch, WorldArch
+from groundplan.errors import CatalogError
+
+CATALOG = Catalog.default()
+TRANSFORMERS = [card for card in CATALOG.models.rows if isinstance(card.arch, TransformerArch)]
+
+
+def test_the_table_covers_every_kind():
+    assert {card.kind for card in CATALOG.models.rows} >= {"llm", "vla", "vision", "timeseries", "world", "embedding"}
+    assert len(TRANSFORMERS) >= 30
+
+
+@pytest.mark.parametrize("card", TRANSFORMERS, ids=lambda card: card.id)
+def test_parameters_recomputed_from_the_shape_match_the_stated_total(card: ModelCard):
+    assert card.params_total_b is not None
+    assert card.weights_params() / 1e9 == pytest.approx(card.params_total_b, rel=0.02)
+
+
+@pytest.mark.parametrize("card", [c for c in TRANSFORMERS if c.transformer().experts], ids=lambda card: card.id)
+def test_active_parameters_match(card: ModelCard):
+    """Publishers differ in whether the embedding tables count as active: compare with and without them."""
+    arch = card.transformer()
+    embeddings = arch.vocab * arch.hidden * (1 if arch.tied_embeddings else 2)
+    without, full = (arch.active_params() - embeddings) / 1e9, arch.active_params() / 1e9
+    assert card.params_active_b is not None
+    assert 0.97 * without <= card.params_active_b <= 1.03 * full
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("pi0", 0.02), ("openvla-7b", 0.02), ("gr00t-n1.7", 0.2)])
+def test_robot_policies_match_their_stated_size(name: str, tolerance: float):
+    card = CATALOG.model(name)
+    assert card.weights_params() / 1e9 == pytest.approx(card.params_total_b, rel=tolerance)
+
+
+def test_pi0_is_the_published_2_7_billion_without_embeddings():
+    arch = CATALOG.model("pi0").arch
+    assert isinstance(arch, VlaArch)
+    assert (arch.weights_params() - arch.vocab * arch.vlm.hidden) / 1e9 == pytest.approx(2.7, rel=0.01)
+
+
+def test_a_wrong_shape_would_be_seen():
+    card = CATALOG.model("llama-3.1-8b")
+    wrong = card.model_copy(update={"arch": card.transformer().model_copy(update={"layers": 33})})
+    assert abs(wrong.weights_params() / 1e9 / card.params_total_b - 1) > 0.02
+
+
+@given(st.integers(1, 80), st.integers(1, 64), st.sampled_from([64, 128]), st.integers(1, 30000))
+def test_dense_count_equals_the_sum_over_matrices(layers: int, heads: int, head_dim: int, ffn: int):
+    hidden, vocab = heads * head_dim, 1000
+    arch = TransformerArch(
+        layers=layers, hidden=hidden, heads=heads, kv_heads=1, head_dim=head_dim, ffn=ffn, vocab=vocab
+    )  # fmt: skip
+    matrices = [(hidden, hidden), (hidden, head_dim), (hidden, head_dim), (hidden, hidden), *[(hidden, ffn)] * 3]
+    assert arch.weights_params() == layers * sum(a * b for a, b in matrices) + 2 * vocab * hidden
+    assert arch.active_params() == arch.weights_params()
+
+
+def test_latent_attention_counts_its_five_projections():
+    mla = MlaArch(q_lora_rank=6, kv_lora_rank=5, rope_dim=2, nope_dim=4, v_dim=3)
+    arch = TransformerArch(layers=1, hidden=7, heads=2, kv_heads=2, head_dim=4, ffn=1, vocab=1, mla=mla)
+    down_q, up_q, down_kv, up_kv, out = 7 * 6, 6 * 2 * (4 + 2), 7 * (5 + 2), 5 * 2 * (4 + 3), 2 * 3 * 7
+    assert arch.attention_params() == down_q + up_q + down_kv + up_kv + out
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kv_heads": 3}, {"experts": 8}, {"experts": 8, "experts_active": 9, "moe_ffn": 4}, {"global_layers": 2},
+        {"sliding_window_tokens": 8, "global_layers": 5}, {"dense_layers": 5}, {"layers": 0}, {"hiden": 4},
+    ],
+)  # fmt: skip
+def test_inconsistent_shapes_are_refused(change: dict):
+    base = {"layers": 4, "hidden": 8, "heads": 4, "kv_heads": 2, "head_dim": 2, "ffn": 16, "vocab": 32}
+    assert TransformerArch(**base).layers == 4
+    with pytest.raises(ValidationError):
+        TransformerArch(**{**base, **change})
+
+
+def test_world_models_know_measured_anchors_only():
+    arch = CATALOG.model("cosmos-transfer2.5-2b").arch
+    assert isinstance(arch, WorldArch)
+    assert arch.gpu_seconds_per_video_second("h100-nvl") == pytest.approx(719 / 5.8, rel=0.01)
+    assert all(CATALOG.accelerator(anchor.accelerator).id == anchor.accelerator for anchor in arch.measured)
+    with pytest.raises(CatalogError, match="measured on"):
+        arch.gpu_seconds_per_video_second("l4")
+
+
+def test_a_card_of_another_kind_is_no_transformer():
+    with pytest.raises(CatalogError, match="vision model"):
+        CATALOG.model("yolov8n").transformer()
+    with pytest.raises(CatalogError, match="params_total_b"):
+        CATALOG.model("vibration-envelope").weights_params()
