@@ -45,6 +45,7 @@ class Pool:
     idle_power_kw: float
     liquid_heat_share: float
     racks_share: float
+    """Rack positions that one node takes at this site."""
     life_months: int
     purchase: PurchaseOffer | None
     orderable: NDArray[np.bool_]
@@ -108,7 +109,7 @@ def _pool(factory: Factory, catalog: Catalog, calendar: Calendar, site: Site, se
         max_power_kw=_need(server, "max_power_kw"),
         idle_power_kw=_need(server, "idle_power_kw"),
         liquid_heat_share=_need(server, "liquid_heat_share") if server.cooling == "liquid" else 0.0,
-        racks_share=_need(server, "racks_share"),
+        racks_share=_racks(server, site),
         life_months=round(_need(server, "life_years") * 12),
         purchase=purchase,
         orderable=_offered(purchase, calendar) if purchase else none,
@@ -116,6 +117,12 @@ def _pool(factory: Factory, catalog: Catalog, calendar: Calendar, site: Site, se
         rentable=~none if rentals else none,
         existing=tuple(x for x in factory.existing if x.site == site.id and mine(x.server)),
     )
+
+
+def _racks(server: Server, site: Site) -> float:
+    """Rack positions of one node: by its height, or by its heat where racks may not be filled."""
+    height = _need(server, "racks_share")
+    return max(height, _need(server, "max_power_kw") / site.hosting.rack_limit_kw) if site.hosting else height
 
 
 def _need(server: Server, figure: str) -> float:
@@ -157,7 +164,7 @@ def _under_law(
     reason = None if legal.all() else next((v.rule, v.why) for v in verdicts if not v.allowed)
     cool = True
     if pool.own:
-        density = pool.max_power_kw / pool.racks_share
+        density = pool.max_power_kw / max(1.0, _need(pool.server, "racks_share"))
         cool = density <= pool.hosting.rack_limit_kw
         if not cool and pool.purchase:
             why = f"{pool.server.id} draws {density:.1f} kW a rack; {pool.site.id} takes {pool.hosting.rack_limit_kw:g}"
