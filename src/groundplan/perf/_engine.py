@@ -46,9 +46,9 @@ class Engine:
         """Format of the multiplications of most weights."""
         return self.chip.compute_format(self.precision)
 
-    def _gemm_s(self, params: float, weight_bytes: float, tokens: Floats, precision: str) -> Floats:
+    def _gemm_s(self, params: float, tokens: Floats, precision: str) -> Floats:
         profile, ranks = self.profile, self.tensor_parallel
-        read = params * weight_bytes / ranks / (profile.weight_read_share * self.chip.read_bytes_per_s)
+        read = params * BYTES[precision] / ranks / (profile.weight_read_share * self.chip.read_bytes_per_s)
         compute = self.chip.compute_format(precision)
         rate = profile.gemm_share[compute] * self.chip.flop_per_s(compute)
         return join(np.full_like(tokens, read), 2.0 * params * tokens / ranks / rate, profile.norm)
@@ -105,15 +105,11 @@ class Engine:
     def dense_s(self, tokens: Floats) -> Floats:
         """Seconds of a step of this many tokens, attention over cached context and cost per sequence left out."""
         per_batch = np.maximum(np.asarray(tokens, dtype=float) / self.stages, 1.0)
-        shape, profile = self.shape, self.profile
-        wide = max(BYTES[self.precision], BYTES["bf16"])
-        attention_precision = self.precision if shape.attention_bytes(self.precision) < 2.0 else "bf16"
-        if self.precision == "fp32":
-            attention_precision = "fp32"
-        total = self._gemm_s(shape.attention_params, shape.attention_bytes(self.precision), per_batch, attention_precision)
-        total = total + self._gemm_s(shape.dense_ffn_params, BYTES[self.precision], per_batch, self.precision)
-        head_format = "fp32" if self.precision == "fp32" else "bf16"
-        total = total + self._gemm_s(shape.head_params, wide, np.minimum(per_batch, self.head_rows), head_format)
+        shape, profile, wide = self.shape, self.profile, "fp32" if self.precision == "fp32" else "bf16"
+        attention = self.precision if shape.attention_bytes(self.precision) < BYTES["bf16"] else wide
+        total = self._gemm_s(shape.attention_params, per_batch, attention)
+        total = total + self._gemm_s(shape.dense_ffn_params, per_batch, self.precision)
+        total = total + self._gemm_s(shape.head_params, np.minimum(per_batch, self.head_rows), wide)
         fixed = profile.layer_s * shape.arch.layers + profile.moe_layer_s * shape.moe_layers + profile.host_s
         return (total + self._experts_s(per_batch) + self._moved_s(per_batch) + fixed) * self._pipeline_factor()
 

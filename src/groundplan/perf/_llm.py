@@ -22,6 +22,8 @@ from groundplan.spec import Lengths, LlmWorkload
 LONGEST = 0.999
 """Requests up to this percentile of prompt and output must fit in the KV cache."""
 BUDGETS = (8192, 4096, 2048, 1024, 512)
+KV_FILL_SHARE = 0.95
+"""Mean fill of the KV cache in saturation: whole prompts wait for room, and what is preempted is computed again."""
 MAX_TENSOR_PARALLEL = 16
 
 
@@ -49,7 +51,7 @@ class Layout:
 
 
 def layouts(card: ModelCard, chip: Chip, nodes: int) -> Iterator[Layout]:
-    """Cuts over this many nodes. One node: every power of two that divides accelerators and heads; more: whole nodes."""
+    """Cuts over this many nodes: on one, each power of two that divides accelerators and heads; else whole nodes."""
     heads = card.transformer().heads
     ranks = [2**i for i in range(MAX_TENSOR_PARALLEL.bit_length())]
     fitting = [n for n in ranks if chip.per_node % n == 0 and heads % n == 0]
@@ -145,10 +147,12 @@ def batch_grid(most: int) -> list[int]:
 
 
 def best_batch(engine: Engine, workload: LlmWorkload, most: int, token_budget: int) -> Saturation | None:
-    """The fastest saturated batch whose mean step stays inside the TPOT level; None when none does."""
-    limit_s = workload.service_level.tpot_ms / 1e3 * engine.profile.tpot_margin_share
+    """The fastest saturated batch whose mean step stays inside the TPOT level; None when not even batch 1 does."""
+    level_s = workload.service_level.tpot_ms / 1e3
+    limit_s = level_s * engine.profile.tpot_margin_share
     found = [saturate(engine, workload, size, token_budget) for size in batch_grid(most)]
-    return max((s for s in found if s.step_s <= limit_s), key=lambda s: s.requests_per_s, default=None)
+    inside = (s for s in found if s.step_s <= (limit_s if s.batch > 1 else level_s))
+    return max(inside, key=lambda s: s.requests_per_s, default=None)
 
 
 def unloaded_ttft_ps(step: StepTime, prompt_tokens: int, token_budget: int) -> int:
@@ -230,7 +234,7 @@ def _room(workload: LlmWorkload, engine: Engine, card: ModelCard, budget: int, w
         parts = f"weights {held['weights']:.1f} + activations {held['activations']:.1f} + reserve {held['reserve']:.1f}"
         why = f"{where}: {parts} + {least:.2f} GB of KV exceed {held['available']:.1f} GB per accelerator"
         raise Refused("memory", why)
-    most = int(room.kv_tokens / mean_context_tokens(workload))
+    most = int(KV_FILL_SHARE * room.kv_tokens / mean_context_tokens(workload))
     return room, max(1, min(most, engine.profile.max_batch, budget))
 
 
@@ -244,7 +248,8 @@ def _point(
     full = _within_level(engine, workload, most, budget, where)
     step = engine.step_time(full.batch, budget)
     latency = _unloaded_ms(workload, step, budget, where)
-    limits = EngineLimits(full.batch, budget, room.kv_tokens // engine.profile.block_tokens, engine.profile.block_tokens)
+    block = engine.profile.block_tokens
+    limits = EngineLimits(full.batch, budget, room.kv_tokens // block, block)
     read_use = engine.step_bytes(full.tokens, full.context_tokens) / full.step_s / engine.chip.read_bytes_per_s
     peak = engine.chip.flop_per_s(engine.compute_format)
     flop_use = engine.step_flop(full.tokens, full.pairs) / full.step_s / peak

@@ -8,9 +8,21 @@ from groundplan.catalog import Catalog, Server
 from groundplan.errors import CatalogError
 from groundplan.perf._control import control_points
 from groundplan.perf._llm import llm_points
+from groundplan.perf._offline import analytics_points, simulation_points
 from groundplan.perf._sensing import stream_points, vision_points
+from groundplan.perf._training import training_points
 from groundplan.perf._types import OperatingPoint, Points, Refusal, Refused
-from groundplan.spec import AnyWorkload, ControlWorkload, LlmWorkload, StreamWorkload, VisionWorkload
+from groundplan.spec import (
+    AnalyticsWorkload,
+    AnyWorkload,
+    ControlWorkload,
+    FinetuneWorkload,
+    LlmWorkload,
+    PretrainWorkload,
+    SimulationWorkload,
+    StreamWorkload,
+    VisionWorkload,
+)
 
 MOST_POINTS = 3
 
@@ -18,21 +30,26 @@ MOST_POINTS = 3
 def operating_points(workload: AnyWorkload, server: Server, catalog: Catalog) -> Points:
     """The Pareto set of ways to run a workload on a server model, at most three, and why others were refused.
 
-    Better is: more capacity per slot, fewer slots per replica, less unloaded latency. Unknown model names raise
-    CatalogError; a missing figure is a refusal that names it.
+    Better is: more capacity per slot, fewer slots per replica, less unloaded latency; training gives a list of gangs
+    instead, each faster and less efficient. Unknown model names raise CatalogError; a missing figure is a refusal
+    that names it.
     """
     found: list[OperatingPoint] = []
     refusals: list[Refusal] = []
-    if hasattr(workload, "model"):
+    if not isinstance(workload, AnalyticsWorkload):
         catalog.model(workload.model)  # an unknown name is the user's error, not a refusal
     try:
         for outcome in _all(workload, server, catalog):
-            (found if isinstance(outcome, OperatingPoint) else refusals).append(outcome)
+            if isinstance(outcome, OperatingPoint):
+                found.append(outcome)
+            else:
+                refusals.append(outcome)
     except Refused as refused:
         refusals.append(refused.refusal)
     except CatalogError as error:
         refusals.append(Refusal("missing-figure", str(error)))
-    return Points(pareto(found), tuple(dict.fromkeys(refusals)))
+    kept = tuple(found) if isinstance(workload, FinetuneWorkload | PretrainWorkload) else pareto(found)
+    return Points(kept, tuple(dict.fromkeys(refusals)))
 
 
 def _all(workload: AnyWorkload, server: Server, catalog: Catalog) -> Iterator[OperatingPoint | Refusal]:
@@ -45,7 +62,12 @@ def _all(workload: AnyWorkload, server: Server, catalog: Catalog) -> Iterator[Op
             return vision_points(workload, server, catalog)
         case StreamWorkload():
             return stream_points(workload, server, catalog)
-    raise Refused("kind", f"{workload.kind} workloads are not modelled on {server.id}")
+        case FinetuneWorkload() | PretrainWorkload():
+            return training_points(workload, server, catalog)
+        case SimulationWorkload():
+            return simulation_points(workload, server, catalog)
+        case AnalyticsWorkload():
+            return analytics_points(workload, server, catalog)
 
 
 def pareto(points: Iterable[OperatingPoint]) -> tuple[OperatingPoint, ...]:

@@ -81,7 +81,7 @@ def _vision_point(
     if alone_ms > level:
         where = f"{card.id} {precision} on {server.id}"
         raise Refused("latency", f"{where}: {alone_ms:.1f} ms alone exceeds {level:g} ms")
-    table = best_queue_batch(times, level / 2.0)  # a frame may wait for the batch before its own
+    table = best_queue_batch(times, level)
     rate = saturated_per_s(table)
     flop_use = min(1.0, rate * arch.gflops_per_frame * 1e9 / chip.flop_per_s(chip.compute_format(precision)))
     read_use = min(1.0, rate * 2e6 * (arch.activation_mb or 0.0) / chip.read_bytes_per_s)

@@ -15,7 +15,10 @@ NETWORK_GRID_MS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0)
 POOLS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
 SEEDS = (1, 2, 3)
 TOLERANCE = 0.02
-LLM_REQUESTS = 4000
+PLANNING_ERRORS = 0.34
+"""Standard errors added to a percentile: three seeds must pass, and three estimates that lie this low are 5 % likely."""
+LLM_REQUESTS = 3000
+LLM_REQUESTS_PER_REPLICA = 200
 QUEUE_REQUESTS = 20_000
 
 Levels = tuple[tuple[float, float], ...]
@@ -121,7 +124,7 @@ def llm_pool(workload: LlmWorkload, service: EngineService) -> LlmPool:
         ttft_percentile=100.0 * level.percentile,
         tpot_percentile=100.0 * level.percentile,
         arrival_cv=workload.arrival_cv,
-        requests_per_replica=250,
+        requests_per_replica=LLM_REQUESTS_PER_REPLICA,
         least_requests=LLM_REQUESTS,
     )
 
@@ -131,14 +134,14 @@ def _llm_measure(workload: LlmWorkload, point: OperatingPoint, service: EngineSe
     scale = point.capacity_per_s / pool.saturation_per_s
 
     def measure(replicas: int, load: float, seed: int) -> Levels:
-        report = pool.report(replicas, load * scale, seed, errors=0.34)
+        report = pool.report(replicas, load * scale, seed, errors=PLANNING_ERRORS)
         return tuple((achieved, limit) for _, achieved, limit in report.levels)
 
     return measure
 
 
 def queue_period_ms(workload: ControlWorkload | VisionWorkload | StreamWorkload) -> float:
-    """Time between two sends of one source: robot, camera or channel; the slowest camera (more sources, more bursts)."""
+    """Time between two sends of one robot, camera or channel; of the slowest camera (more sources, more bursts)."""
     if isinstance(workload, ControlWorkload):
         return workload.replan_every_steps / workload.control_hz * 1e3
     if isinstance(workload, VisionWorkload):
@@ -161,7 +164,7 @@ def _queue_measure(
     scale = point.capacity_per_s / pool.saturation_per_s
 
     def measure(replicas: int, load: float, seed: int) -> Levels:
-        report = pool.report(replicas, load * scale, seed, errors=0.34)
+        report = pool.report(replicas, load * scale, seed, errors=PLANNING_ERRORS)
         return tuple((achieved, level) for _, achieved, level in report.levels)
 
     return measure
