@@ -18,6 +18,7 @@ REPLICAS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
 OPEN_LOAD = 1e6
 """Range of the tangent that goes on beyond the last measured pool, in replicas' worth of load."""
 SLACK = 1e-9
+STEEPEST = 1e-3
 Simulate = Callable[[int, float, int], "float | bool"]
 
 
@@ -200,12 +201,14 @@ def _corners(curve: StaffingCurve) -> list[tuple[float, float]]:
     """Points a real-valued line must pass or top so that its ceiling is at least the step function.
 
     Just above max_load[i-1] the curve needs replicas[i]; a rising line that has replicas[i] - 1 there rounds up to it.
+    Corners next to zero move onto it (safe, since lines rise), so that no tangent is steep.
     """
+    last = curve.max_load[-1]
     starts = (0.0, *curve.max_load[:-1])
     best: dict[float, float] = {}
     for load, count in zip(starts, curve.replicas, strict=True):
-        best[load] = max(best.get(load, 0.0), count - 1.0)
-    last = curve.max_load[-1]
+        at = load if load > STEEPEST * last else 0.0
+        best[at] = max(best.get(at, 0.0), count - 1.0)
     best[last] = max(best.get(last, 0.0), float(curve.replicas[-1]))
     return sorted(best.items())
 
