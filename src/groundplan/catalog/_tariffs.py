@@ -34,7 +34,7 @@ class EnergyBlock(Frozen):
         """Half hours that the block prices, bit i for the half hour that starts at i/2."""
         return sum({1 << half for start, end in self.hours for half in _half_hours(start, end)})
 
-    def cells(self) -> Iterator[tuple[int, str]]:
+    def cells(self) -> Iterator[tuple[int, DayType]]:
         """(month, day type) that the block prices."""
         days = DAY_TYPES if self.day_type == "all" else (self.day_type,)
         yield from ((month, day) for month in self.season for day in days)
@@ -115,6 +115,6 @@ class Tariff(NamedRow):
         return self.effective_from <= on and (self.effective_to is None or on <= self.effective_to)
 
 
-def _when(cell: tuple[int, str], halves: int) -> str:
+def _when(cell: tuple[int, DayType], halves: int) -> str:
     first = (halves & -halves).bit_length() - 1
     return f"month {cell[0]}, {cell[1]}, {first // 2:02d}:{30 * (first % 2):02d}"
