@@ -104,8 +104,8 @@ class LlmPool:
     Level: TTFT including ``network_ms`` at ttft_percentile, mean time per output token at tpot_percentile, in ms.
     longest_tokens: prompt + output of the longest request (the context window), where the lengths are cut; it must fit
     in the KV blocks. None: what fits in them.
-    requests_per_replica: requests simulated per replica, at least 6,000 in all; the first fifth warms up. The standard
-    error of a p99's coverage is then 0.14 points or more (correlation); plans add a third of it.
+    requests_per_replica: requests simulated per replica, at least 8,000 in all; the first fifth warms up. The standard
+    error of a p99's coverage is then 0.12 points or more (correlation); plans add a third of it.
     """
 
     step: StepTime
@@ -122,8 +122,8 @@ class LlmPool:
     arrival_cv: float = 1.0
     longest_tokens: int | None = None
     router: Router = "least_loaded"
-    requests_per_replica: int = 450
-    least_requests: int = 6000
+    requests_per_replica: int = 400
+    least_requests: int = 8000
 
     def __post_init__(self) -> None:
         for name in ("ttft_ms", "tpot_ms"):
