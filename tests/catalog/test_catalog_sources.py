@@ -8,8 +8,20 @@ import tomllib
 
 import pytest
 
-from groundplan.catalog import Catalog, figure_counts, figure_paths, figure_source
+from groundplan.catalog import (
+    Accelerator,
+    Catalog,
+    CloudOffer,
+    Country,
+    FxRate,
+    Server,
+    Tariff,
+    figure_counts,
+    figure_paths,
+    figure_source,
+)
 from groundplan.errors import CatalogError
+from groundplan.units import DIMENSIONLESS, unit_of
 
 CATALOG = Catalog.default()
 TABLES = ("accelerators", "servers", "models", "tariffs", "countries", "offers")
@@ -66,3 +78,15 @@ def test_the_room_imports_no_heavy_package():
         "'genai_prices', 'highspy'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "kind", [Accelerator, Server, Tariff, Country, CloudOffer, FxRate], ids=lambda kind: kind.__name__
+)
+def test_units_stand_in_the_names_of_figures(kind: type):
+    """Every numeric column ends in a unit or a dimensionless word; a range adds _low and _high."""
+    for name, field in kind.model_fields.items():
+        if ("float" not in str(field.annotation) and "int" not in str(field.annotation)) or name == "energy":
+            continue
+        plain = name.removesuffix("_low").removesuffix("_high")
+        assert unit_of(plain) or plain.endswith(DIMENSIONLESS) or name == "ratchet_season", name

@@ -27,7 +27,11 @@ RETICLE_PACKAGE_MM2 = 1700.0
 
 
 class Accelerator(NamedRow):
-    """One accelerator. Rates are dense (no sparsity), memory is the vendor's nominal figure per package."""
+    """One accelerator. Rates are dense (no sparsity) and per package.
+
+    Memory is the vendor's nominal figure, to be read as 1e9 bytes per GB: drivers report 0 to 7 % more, so
+    a model that fits here fits there.
+    """
 
     vendor: str
     vendor_country: CountryCode
@@ -59,7 +63,11 @@ class Accelerator(NamedRow):
         return value
 
     def total_processing_performance(self) -> float:
-        """TPP of ECCN 3A090 (15 CFR 774 supp. 1): max over formats of dense TOPS x bit length."""
+        """TPP of ECCN 3A090 (15 CFR 774 supplement 1): max over formats of dense TOPS x bit length.
+
+        Only tensor formats count: a row that states none raises CatalogError, since its FP32 product would
+        understate the part and a missing figure must never read as exempt.
+        """
         products = [tops * BITS[precision] for precision, tops in self._rates() if precision != "fp32"]
         if not products:
             raise missing_figure(self.id, "any tensor rate", "add dense_bf16_tflops or another format")
