@@ -29,6 +29,7 @@ def test_prices_that_outrun_the_discount_rate_reward_hoarding() -> None:
     assert [(pump.kind, pump.from_month, pump.to_month) for pump in found] == [
         ("early", 0, 12), ("early", 0, 24), ("early", 12, 24),
     ]  # fmt: skip
+    assert all(pump.is_free_money for pump in found)
     assert found[0].gain_usd == pytest.approx(300_000 * (1.10 / 1.08 - 1), rel=1e-9)
 
 
@@ -50,6 +51,7 @@ def test_residual_above_the_price_of_the_day() -> None:
     terms = replace(SOUND, price_change_per_year_rate=-0.30, lead_months=0)
     found = _pumps(terms, horizon=24)
     assert {pump.kind for pump in found} == {"residual"}
+    assert not any(pump.is_free_money for pump in found)
     first = next(pump for pump in found if pump.from_month == 0)
     share = (1 - 1.08**-3) / (1 - 1.08**-5)
     assert first.to_month == 24

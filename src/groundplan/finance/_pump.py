@@ -1,10 +1,11 @@
 """Before solving: could the model earn money by trading instead of serving?
 
-A linear program finds any free money there is. Three ways exist, each checked for every offer:
+A linear program finds any free money there is. Three things are checked for every offer:
 
 - early: buying before it is needed costs less, carrying included, than buying when it is needed;
-- residual: what is credited at the end of the horizon exceeds the price of a new node on that day;
-- resale: an old node sells for more than a new one of the same kind costs.
+- resale: an old node sells for more than a new one of the same kind costs;
+- residual: what is credited at the end of the horizon exceeds the price of a new node on that day. The node
+  still costs its buyer something, so this is a bias towards late purchases, not free money: warn, go on.
 """
 
 from __future__ import annotations
@@ -45,13 +46,18 @@ class OfferTerms:
 
 @dataclass(frozen=True, slots=True)
 class MoneyPump:
-    """Free money: with this offer, between these months, per node, in dollars of the first day."""
+    """What trading gains: with this offer, between these months, per node, in dollars of the first day."""
 
     offer: str
     from_month: float
     to_month: float
     kind: Literal["early", "residual", "resale"]
     gain_usd: float
+
+    @property
+    def is_free_money(self) -> bool:
+        """True: a program may live on it, so refuse to solve. False: a bias to warn of."""
+        return self.kind != "residual"
 
 
 def money_pump(
