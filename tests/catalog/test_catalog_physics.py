@@ -40,6 +40,9 @@ def test_the_base_row_of_these_tests_is_accepted():
         ({"memory_gb": 18}, "GB/s per GB"),
         ({"memory_gb": 1800}, "GB/s per GB"),
         ({"idle_w": 1000}, "idle"),
+        ({"idle_w": 11}, "idle"),
+        ({"tdp_w": 100}, "per W"),
+        ({"tdp_w": 10000}, "per W"),
         ({"applicable_die_mm2": 1701}, "die"),
         ({"scaleup_domain_gpus": 8}, "scale-up"),
         ({"tdp_w": -1}, "greater than 0"),
@@ -63,6 +66,30 @@ def test_bandwidth_alone_cannot_drift_far(scale: float):
     else:
         with pytest.raises(ValidationError):
             Accelerator(**row)
+
+
+def test_a_slipped_decimal_is_nearly_always_refused():
+    """Each figure of each row times 10 and a tenth: the windows catch at least nine slips in ten."""
+    fields = (
+        "dense_bf16_tflops",
+        "dense_fp8_tflops",
+        "dense_fp4_tflops",
+        "memory_gb",
+        "mem_bw_gb_per_s",
+        "tdp_w",
+        "idle_w",
+    )
+    slips = refused = 0
+    for row in CATALOG.accelerators.rows:
+        values = {**row.model_dump(exclude={"figure_sources"}), "source": row.source}
+        for field, factor in ((field, factor) for field in fields for factor in (10, 0.1) if values[field] is not None):
+            slips += 1
+            try:
+                Accelerator(**{**values, field: values[field] * factor})
+            except ValidationError:
+                refused += 1
+    assert slips > 400
+    assert refused >= 0.9 * slips
 
 
 @pytest.mark.parametrize("row", CATALOG.accelerators.rows, ids=lambda row: row.id)

@@ -24,6 +24,9 @@ RATIO_WINDOWS: tuple[tuple[str, str, float, float], ...] = (
     ("int8", "bf16", 0.01, 4.5),
 )  # fmt: skip
 RETICLE_PACKAGE_MM2 = 1700.0
+# Dense 16-bit TFLOP/s per watt of the limit, parts of 2020-2026 (0.36 RTX 5090 .. 2.5 B100).
+TFLOPS_PER_WATT = (0.25, 3.5)
+IDLE_SHARE = (0.02, 0.4)
 
 
 class Accelerator(NamedRow):
@@ -120,9 +123,17 @@ def _memory_faults(row: Accelerator) -> Iterator[str]:
 
 
 def _package_faults(row: Accelerator) -> Iterator[str]:
-    if row.tdp_w is not None and row.idle_w is not None and row.idle_w >= row.tdp_w:
-        yield f"idle {row.idle_w:g} W is not below tdp {row.tdp_w:g} W"
+    if row.tdp_w is not None and row.dense_bf16_tflops is not None:
+        yield from _outside("TFLOP/s per W", row.dense_bf16_tflops / row.tdp_w, TFLOPS_PER_WATT)
+    if row.tdp_w is not None and row.idle_w is not None:
+        yield from _outside("idle_w / tdp_w", row.idle_w / row.tdp_w, IDLE_SHARE)
     if row.applicable_die_mm2 is not None and row.applicable_die_mm2 > RETICLE_PACKAGE_MM2:
         yield f"die {row.applicable_die_mm2:g} mm2 exceeds two reticles ({RETICLE_PACKAGE_MM2:g})"
     if (row.scaleup_domain_gpus or 1) > 1 and row.scaleup_gb_per_s_per_direction is None:
         yield "a scale-up domain without a scale-up bandwidth"
+
+
+def _outside(what: str, value: float, window: tuple[float, float]) -> Iterator[str]:
+    low, high = window
+    if not low <= value <= high:
+        yield f"{what} = {value:.2f} outside {low}..{high}"
