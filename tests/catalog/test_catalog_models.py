@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from groundplan.catalog import Catalog, MlaArch, ModelCard, TransformerArch, VlaArch, WorldArch
+from groundplan.catalog import Catalog, MlaArch, ModelCard, TransformerArch, VisionArch, VlaArch, WorldArch
 from groundplan.errors import CatalogError
 
 CATALOG = Catalog.default()
@@ -99,3 +99,26 @@ def test_a_card_of_another_kind_is_no_transformer():
         CATALOG.model("yolov8n").transformer()
     with pytest.raises(CatalogError, match="params_total_b"):
         CATALOG.model("vibration-envelope").weights_params()
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "tail"),
+    [
+        ("efficientad-s", [(253, 3, 128, 4), (123, 128, 256, 4), (59, 256, 256, 3)], [(56, 256, 384, 4)]),
+        (
+            "efficientad-m",
+            [(253, 3, 256, 4), (123, 256, 512, 4), (61, 512, 512, 1), (59, 512, 512, 3)],
+            [(56, 512, 384, 4), (56, 384, 384, 1)],
+        ),
+    ],
+)
+def test_inspection_work_equals_its_convolutions(name: str, stem: list, tail: list):
+    """Teacher and student (twice the output channels) of arXiv 2303.14535; the autoencoder adds a few percent."""
+    teacher = sum(side**2 * c_in * c_out * kernel**2 for side, c_in, c_out, kernel in [*stem, *tail])
+    wide = [
+        (side, c_in if i == 0 else 2 * c_in, 2 * c_out, kernel) for i, (side, c_in, c_out, kernel) in enumerate(tail)
+    ]
+    student = sum(side**2 * c_in * c_out * kernel**2 for side, c_in, c_out, kernel in [*stem, *wide])
+    card = CATALOG.model(name)
+    assert isinstance(card.arch, VisionArch)
+    assert 1.0 < card.arch.gflops_per_frame / (2 * (teacher + student) / 1e9) < 1.08
