@@ -47,6 +47,7 @@ from groundplan.spec._work import (
 )
 
 __all__ = [
+    "ON_PREMISE_TIERS",
     "AnalyticsWorkload",
     "AnyWorkload",
     "Batch",
@@ -72,7 +73,6 @@ __all__ = [
     "LlmWorkload",
     "LoadedSpec",
     "Money",
-    "ON_PREMISE_TIERS",
     "OnPremiseFloor",
     "OnceDemand",
     "Overheads",

@@ -21,7 +21,9 @@ def _real_month(text: str) -> str:
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
 CountryCode = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2, such as KR")]
-Month = Annotated[str, Field(pattern=r"^20\d\d-\d\d$", description="year-month, such as 2027-01"), AfterValidator(_real_month)]
+Month = Annotated[
+    str, Field(pattern=r"^20\d\d-\d\d$", description="year-month, such as 2027-01"), AfterValidator(_real_month)
+]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -30,5 +32,5 @@ PositiveCount = Annotated[int, Field(ge=1)]
 
 
 def month_number(month: str) -> int:
-    """Months since year 0, so that differences are spans: ``month_number("2027-02") - month_number("2027-01") == 1``."""
+    """Months since year 0, so that differences are spans: 2027-02 is one more than 2027-01."""
     return int(month[:4]) * 12 + int(month[5:]) - 1

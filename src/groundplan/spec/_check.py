@@ -16,7 +16,15 @@ from groundplan.spec._factory import Bucket, Factory
 from groundplan.spec._faults import Fault
 from groundplan.spec._law import Rule
 from groundplan.spec._place import Site
-from groundplan.spec._work import ControlWorkload, Demand, LlmWorkload, OnceDemand, Served
+from groundplan.spec._work import (
+    AnalyticsWorkload,
+    AnyWorkload,
+    ControlWorkload,
+    Demand,
+    LlmWorkload,
+    OnceDemand,
+    Served,
+)
 
 Check = Callable[[Factory], Iterator[Fault]]
 
@@ -198,12 +206,25 @@ def _chunks(workload: ControlWorkload, at: Path) -> Iterator[Fault]:
 
 def _shedding(factory: Factory) -> Iterator[Fault]:
     for index, workload in enumerate(factory.workloads):
-        if not workload.required:
+        if not workload.required or not isinstance(workload, Served):
             continue
         for key in sorted({"shed_usd_per_unit", "priority"} & workload.model_fields_set):
             if key == "priority" or workload.shed_usd_per_unit > 0:
                 what = f"{key} has no effect where the workload is required"
                 yield Fault(("workloads", index, key), "no-effect", what, "set required: false, or remove it")
+
+
+def _batch_keys(factory: Factory) -> Iterator[Fault]:
+    """Batch work is done, or there is no plan: shedding it is not planned yet."""
+    served_only = {"required", "value_usd_per_unit", "shed_usd_per_unit", "priority"}
+    for index, workload in enumerate(factory.workloads):
+        if isinstance(workload, Served):
+            continue
+        without_model = {"allowed_precisions"} if isinstance(workload, AnalyticsWorkload) else set()
+        for key in sorted((served_only | without_model) & workload.model_fields_set):
+            if getattr(workload, key) != type(workload).model_fields[key].default:
+                what = f"{key} is not supported yet on batch work, such as {workload.kind}"
+                yield Fault(("workloads", index, key), "not-supported-yet", what, "remove it: batch is always done")
 
 
 def _survival(factory: Factory) -> Iterator[Fault]:
@@ -226,9 +247,8 @@ def _once_each(factory: Factory) -> Iterator[Fault]:
         at: Path = ("workloads", index)
         yield from _repeated((*at, "data_classes"), workload.data_classes)
         yield from _repeated((*at, "allowed_precisions"), workload.allowed_precisions)
-        if not isinstance(workload.demand[0], OnceDemand):
-            spans = [(d.origin, getattr(d, "from_month", None)) for d in workload.demand]
-            yield from _repeated((*at, "demand"), [f"{origin} from {first}" for origin, first in spans])
+        # A plan knows a load by workload and origin.
+        yield from _repeated((*at, "demand"), [demand.origin for demand in workload.demand])
     for index, offer in enumerate(factory.purchases):
         yield from _repeated(("purchases", index, "sites"), offer.sites)
     for index, offer in enumerate(factory.token_offers):
@@ -328,6 +348,14 @@ def _token_offers(factory: Factory) -> Iterator[Fault]:
             if name in kinds and not isinstance(kinds[name], LlmWorkload):
                 what = f"token offer for {name!r}, a workload of kind {kinds[name].kind}"
                 yield Fault((*at, "workloads", number), "wrong-kind", what, "only llm workloads are served by tokens")
+            elif name in kinds and not _reachable(factory, kinds[name], offer.site):
+                what = f"no link leads from where {name!r} arises to {offer.site!r}"
+                yield Fault((*at, "workloads", number), "missing-link", what, "add the link, or drop the workload here")
+
+
+def _reachable(factory: Factory, workload: AnyWorkload, site: str) -> bool:
+    origins = {demand.origin for demand in workload.demand}
+    return site in origins or any(link.site == site and link.origin in origins for link in factory.links)
 
 
 def _existing_sites(factory: Factory) -> Iterator[Fault]:
@@ -390,7 +418,7 @@ def _unused(factory: Factory) -> Iterator[Fault]:
         if zone.id not in origins:
             what = f"no demand arises in zone {zone.id!r}"
             yield Fault(("zones", index), "unused", what, hint)
-        elif zone.id not in linked and not _only_batch(factory, zone.id):
+        elif zone.id not in linked:
             what = f"demand arises in zone {zone.id!r}, but no link leads out of it"
             yield Fault(("zones", index), "missing-link", what, "add a link from the zone to a site")
     for index, profile in enumerate(factory.profiles):
@@ -404,11 +432,6 @@ def _unused(factory: Factory) -> Iterator[Fault]:
         if link.origin not in origins:
             what = f"link from {link.origin!r}, where no demand arises"
             yield Fault(("links", index, "origin"), "unused", what, hint)
-
-
-def _only_batch(factory: Factory, origin: str) -> bool:
-    served = [workload for workload in factory.workloads if isinstance(workload, Served)]
-    return not any(demand.origin == origin for workload in served for demand in workload.demand)
 
 
 def _unused_sites(factory: Factory) -> Iterator[Fault]:
@@ -438,7 +461,7 @@ def _unused_rules(factory: Factory) -> Iterator[Fault]:
 
 LOCAL: tuple[Check, ...] = (
     _buckets_fill_the_week, _demand_dates, _permit_dates, _rule_dates, _offer_dates, _existing_dates, _control_loops,
-    _shedding, _survival, _once_each, _profiles_of_batch, _site_tiers, _purchase_offers, _rental_offers, _token_offers,
+    _shedding, _batch_keys, _survival, _once_each, _profiles_of_batch, _site_tiers, _purchase_offers, _rental_offers,
     _existing_sites, _floors, _budgets, _currencies,
 )  # fmt: skip
-GLOBAL: tuple[Check, ...] = (_link_targets, _unused, _unused_sites, _unused_rules)
+GLOBAL: tuple[Check, ...] = (_token_offers, _link_targets, _unused, _unused_sites, _unused_rules)

@@ -111,7 +111,7 @@ def _meant(key: str, names: list[str], taken: Mapping[str, Value]) -> tuple[str 
     for name in free:
         unit = unit_of(name)
         if unit and _stem(key) == name[: -len(unit)].rstrip("_"):
-            return name, f"did you mean {name}? The value is in {_unit_words(unit)}"
+            return name, f"did you mean {name}? The value is {unit_text(name)}"
     if near := get_close_matches(key, free, n=1, cutoff=0.6):
         return near[0], f"did you mean {near[0]}?"
     tail = _stem(key) or key
@@ -127,8 +127,18 @@ def _stem(key: str) -> str:
     return key
 
 
-def _unit_words(unit: str) -> str:
-    return {"kw": "kW", "usd": "US dollars", "kwh": "kWh", "ms": "milliseconds", "gb": "GB", "tb": "TB"}.get(unit, unit)
+def unit_text(name: str) -> str:
+    """The unit that a name ends in, in words: ``in kW``; empty where it names none."""
+    unit = unit_of(name)
+    return f"in {_UNIT_WORDS.get(unit, unit.replace('_per_', ' per ').replace('_', ' '))}" if unit else ""
+
+
+_UNIT_WORDS: Mapping[str, str] = {
+    "kw": "kW", "kwh": "kWh", "ms": "milliseconds", "s": "seconds", "h": "hours", "hz": "Hz", "gb": "GB", "tb": "TB",
+    "usd": "US dollars", "mbit_per_s": "Mbit/s", "usd_per_kwh": "US dollars per kWh", "kb_per_unit": "kB per unit",
+    "kg_per_kwh": "kg per kWh", "usd_per_gb": "US dollars per GB", "usd_per_mtok": "US dollars per million tokens",
+    "per_s": "1/s",
+}  # fmt: skip
 
 
 def _missing(path: Path, data: Mapping[str, Value]) -> Fault:
@@ -265,8 +275,7 @@ def _fields(path: Path, data: Mapping[str, Value]) -> Mapping[str, Any]:
 def _description(path: Path, data: Mapping[str, Value]) -> str:
     field = _fields(path[:-1], data).get(str(path[-1])) if path else None
     text = (field.description or "") if field else ""
-    unit = unit_of(str(path[-1])) if path else None
-    return text.split("\n")[0].rstrip(".") or (f"in {_unit_words(unit)}" if unit else "")
+    return text.split("\n")[0].rstrip(".") or (unit_text(str(path[-1])) if path else "")
 
 
 def _choices(annotation: Any) -> Iterator[object]:

@@ -49,7 +49,7 @@ class Money(Strict):
 
 
 class Delivery(Strict):
-    """No more than this many nodes of the offer, in all, can have been ordered by the end of the period of this month."""
+    """No more than so many nodes of the offer, in all, can have been ordered by the end of the period of this month."""
 
     month: Month
     cumulative_nodes: Count

@@ -6,6 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 from groundplan.spec._factory import Factory
+from groundplan.spec._faults import unit_text
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -16,6 +17,7 @@ def schema() -> dict[str, Any]:
     for part in (body, *body["$defs"].values()):
         for name, entry in part.get("properties", {}).items():
             entry["title"] = name
+            entry.setdefault("description", unit_text(name) or name.replace("_", " "))
     return {"$schema": DIALECT, **body, "title": "groundplan factory file"}
 
 

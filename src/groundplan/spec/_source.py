@@ -20,7 +20,8 @@ class Source(BaseModel):
     dated: date | None = None
     """Day of the statement; blank where the document carries none."""
     kind: SourceKind
-    """measured: somebody ran it; vendor: published by who sells or runs it (data sheet, price list, tariff, configuration file); assumed: from memory, inferred, derived or synthetic."""
+    """measured: somebody ran it; vendor: published by who sells or runs it (data sheet, price list, tariff,
+    configuration file); assumed: from memory, inferred, derived or synthetic."""
     confidence: Literal["high", "medium", "low"] = "medium"
     note: str = ""
     """What to know before relying on the figure."""

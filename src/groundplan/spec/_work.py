@@ -143,7 +143,8 @@ class ControlWorkload(ServedWorkload):
     chunk_steps: PositiveCount
     replan_every_steps: PositiveCount
     mode: Literal["sync", "async", "rtc"]
-    """sync: the robot waits; async: the next chunk is asked for ahead; rtc: real-time chunking, delay d <= s <= H - d."""
+    """sync: the robot waits; async: the next chunk is asked for ahead; rtc: real-time chunking,
+    delay d <= s <= H - d."""
     cameras_per_robot: PositiveCount
     denoise_steps: PositiveCount | None = None
     """Blank: the model's own."""
