@@ -48,9 +48,7 @@ def bound(world: World, book: Book) -> None:
     book.at_most(least, incumbent, "result.rounding_cost_usd", "bound over incumbent in USD", floor=USD_FLOOR)
     if result.status == "optimal":
         limit = world.factory.solve.gap_share
-        book.at_most(
-            result.gap, limit, "result.status", "gap of a plan that is said to be optimal", floor=1.0
-        )
+        book.at_most(result.gap, limit, "result.status", "gap of a plan that is said to be optimal", floor=1.0)
     book.at_most(result.max_residual, 1e-6, "result.max_residual", "stated residual", floor=1.0)
 
 

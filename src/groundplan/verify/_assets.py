@@ -23,9 +23,7 @@ def stock(world: World, book: Book) -> None:
                     item.server, "life_years"
                 )
                 book.require(not gone, f"retirements[{index}]", f"{item.id} is past its life by {row.period}")
-        book.require(
-            left >= 0, f"retirements: {item.id}", f"{-left} nodes more than the {item.nodes_count} there are"
-        )
+        book.require(left >= 0, f"retirements: {item.id}", f"{-left} nodes more than the {item.nodes_count} there are")
 
 
 def _order(world: World, book: Book, where: str, row: OrderRow, offer: PurchaseOffer) -> None:
@@ -39,9 +37,7 @@ def _order(world: World, book: Book, where: str, row: OrderRow, offer: PurchaseO
     book.require(span.start >= begins, where, f"{offer.id} is not sold before {offer.available_from}")
     ready = world.arrival(span, offer.lead_months)
     arrives = ready.id if ready else "after the horizon"
-    book.require(
-        row.arrives == arrives, where, f"arrives {row.arrives}, but {offer.lead_months} months end {arrives}"
-    )
+    book.require(row.arrives == arrives, where, f"arrives {row.arrives}, but {offer.lead_months} months end {arrives}")
 
 
 def deliveries(world: World, book: Book) -> None:
@@ -70,9 +66,7 @@ def rent(world: World, book: Book) -> None:
     for index, row in enumerate(world.plan.rents):
         _, end = world.term(row)
         where = f"rents[{index}]"
-        book.require(
-            end <= world.horizon, where, f"the term ends in month {end}, the plan in {world.horizon}"
-        )
+        book.require(end <= world.horizon, where, f"the term ends in month {end}, the plan in {world.horizon}")
     for index, burst in enumerate(world.plan.bursts):
         offer = world.rentals[burst.offer]
         book.require(offer.term == "on-demand", f"bursts[{index}]", f"{offer.id} is a term of {offer.term}")
@@ -106,9 +100,7 @@ def staff(world: World, book: Book) -> None:
             if opened is not None and span.index >= opened.index:
                 book.at_least(fte, hosting.staff.min_fte, where, "people while the site is open")
     for index, row in enumerate(world.plan.staff):
-        book.require(
-            world.hosting(row.site) is not None, f"staff[{index}]", f"{row.site} employs nobody of yours"
-        )
+        book.require(world.hosting(row.site) is not None, f"staff[{index}]", f"{row.site} employs nobody of yours")
 
 
 def opening(world: World, book: Book) -> None:
@@ -116,6 +108,4 @@ def opening(world: World, book: Book) -> None:
     for site in world.sites:
         first = world.opening(site) if world.hosting(site) else None
         due, stated = first.id if first else None, world.plan.opened.get(site)
-        book.require(
-            stated == due, f"opened.{site}", f"open from {stated or 'never'} instead of {due or 'never'}"
-        )
+        book.require(stated == due, f"opened.{site}", f"open from {stated or 'never'} instead of {due or 'never'}")

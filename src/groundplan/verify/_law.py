@@ -59,11 +59,7 @@ def _refusals(world: World, workload: str, site: Site, on: date) -> Iterator[str
     classes = {item.id: item for item in world.factory.data_classes}
     for name in world.workloads[workload].data_classes:
         for rule in applied_rules(world):
-            if (
-                _in_force(rule, on)
-                and _speaks_of(rule, classes[name])
-                and not _permitted(world, rule.unless, on)
-            ):
+            if _in_force(rule, on) and _speaks_of(rule, classes[name]) and not _permitted(world, rule.unless, on):
                 for fact in rule.forbid.facts:
                     country = getattr(site, "country" if fact == "country" else f"{fact}_country")
                     if country not in rule.forbid.outside:
@@ -87,8 +83,7 @@ def _speaks_of(rule: Rule, data: DataClass) -> bool:
 def _permitted(world: World, permits: Iterable[str], on: date) -> bool:
     month = f"{on:%Y-%m}"
     return any(
-        held.permit in permits and held.from_month <= month < held.until_month
-        for held in world.factory.held_permits
+        held.permit in permits and held.from_month <= month < held.until_month for held in world.factory.held_permits
     )
 
 
@@ -133,9 +128,7 @@ def _reaches(rule: ExportRule, site: Site, on: date) -> bool:
 
 def _covers(rule: ExportRule, chip: Accelerator, on: date) -> bool:
     tests = [item.when for item in export_paragraphs() if item.id in rule.paragraphs and item.in_force(on)]
-    return _may_pass(rule.when, chip) and (
-        not rule.paragraphs or any(_may_pass(test, chip) for test in tests)
-    )
+    return _may_pass(rule.when, chip) and (not rule.paragraphs or any(_may_pass(test, chip) for test in tests))
 
 
 def _may_pass(test: ChipTest, chip: Accelerator) -> bool:
@@ -150,8 +143,7 @@ def _may_pass(test: ChipTest, chip: Accelerator) -> bool:
         ((io[0] + dram[0], io[1] + dram[1]), test.min_dram_and_io_gb_per_s, None),
     )
     return _named(test, chip) and all(
-        (least is None or high >= least) and (below is None or low < below)
-        for (low, high), least, below in bounds
+        (least is None or high >= least) and (below is None or low < below) for (low, high), least, below in bounds
     )
 
 

@@ -245,9 +245,7 @@ def _tokens(world: World) -> Iterator[Payment]:
         workload, span = world.workloads[row.workload], world.span[row.period]
         if isinstance(workload, LlmWorkload):
             price_in, price_out = token_prices(world, world.token_offers[row.offer])
-            usd = (
-                exact(workload.prompt.mean_tokens) * price_in + exact(workload.output.mean_tokens) * price_out
-            )
+            usd = exact(workload.prompt.mean_tokens) * price_in + exact(workload.output.mean_tokens) * price_out
             yield span, usd / 10**6 * _units(world, row.units_per_s, span, row.bucket)
 
 
@@ -327,9 +325,7 @@ def _resale(world: World) -> Iterator[Payment]:
 def _residual(world: World) -> Iterator[Payment]:
     last, rate = world.spans[-1], world.factory.money.discount_rate
     for cohort in world.cohorts:
-        paid = sum(
-            (per_node(world, cohort.order, line) for line in ("hardware", "network", "storage")), Decimal(0)
-        )
+        paid = sum((per_node(world, cohort.order, line) for line in ("hardware", "network", "storage")), Decimal(0))
         unpaid = annuity_left(rate, cohort.life_months, world.horizon - cohort.arrives.start)
         yield last, -cohort.order.nodes * paid * unpaid
     life = 12 * world.factory.money.overheads.facility_life_years

@@ -156,9 +156,7 @@ def _work(
     where, inside = f"batch: {'@'.join(job)}", set[str]()
     for periods, units in windows(world, job, demands):
         inside |= periods
-        done = sum(
-            row.gang_hours * world.points[row.point].capacity_per_s for row in rows if row.period in periods
-        )
+        done = sum(row.gang_hours * world.points[row.point].capacity_per_s for row in rows if row.period in periods)
         if units:
             first = min(periods, default="no period")
             book.at_least(done, units, f"{where} {first}", "work units done in the window")
@@ -191,8 +189,7 @@ def _room(world: World, book: Book, pool: Pool, span: Span, bucket: str) -> None
     if not gangs or bucket == PEAK:
         return
     serving = sum(
-        load / point.capacity_per_s * world.nodes_of(point)
-        for point, load in world.loads_at(pool, span, bucket)
+        load / point.capacity_per_s * world.nodes_of(point) for point, load in world.loads_at(pool, span, bucket)
     )
     running = sum(world.nodes_of(point) * gang_hours / hours for point, gang_hours in gangs)
     usable, bursts = world.usable(pool, span), world.burst_hours(pool, span, bucket) / hours

@@ -13,15 +13,11 @@ from groundplan.verify._world import Pool, Span, World
 
 def busy_kw(world: World, pool: Pool, span: Span, bucket: str) -> float:
     """Extra IT kW of what runs on a pool; batch work pauses at the design peak."""
-    serving = sum(
-        point.dynamic_kw * load / point.capacity_per_s for point, load in world.loads_at(pool, span, bucket)
-    )
+    serving = sum(point.dynamic_kw * load / point.capacity_per_s for point, load in world.loads_at(pool, span, bucket))
     if bucket == PEAK:
         return serving
     hours = world.hours(span, bucket)
-    return serving + sum(
-        point.dynamic_kw * gang / hours for point, gang in world.gangs_at(pool, span, bucket)
-    )
+    return serving + sum(point.dynamic_kw * gang / hours for point, gang in world.gangs_at(pool, span, bucket))
 
 
 def draw_kw(world: World, site: str, span: Span, bucket: str) -> float:
@@ -129,16 +125,12 @@ def peaks(world: World, book: Book) -> None:
                 kw = world.sites[site].pue * draw_kw(world, site, span, bucket)
                 book.at_least(peak, hosting.intra_bucket_peak_factor * kw, where, f"billed kW over {bucket}")
             if opened is not None and span.index >= opened.index:
-                book.at_least(
-                    peak, hosting.contract_minimum_kw, where, "billed kW under the contract minimum"
-                )
+                book.at_least(peak, hosting.contract_minimum_kw, where, "billed kW under the contract minimum")
             for earlier in ratcheted(world, hosting, span):
                 floor = billed.get((site, earlier.id), 0.0)
                 book.at_least(peak, floor, where, f"billed kW under the ratchet of {earlier.id}")
     for index, row in enumerate(world.plan.peaks):
-        book.require(
-            world.hosting(row.site) is not None, f"peaks[{index}]", f"{row.site} has no power contract"
-        )
+        book.require(world.hosting(row.site) is not None, f"peaks[{index}]", f"{row.site} has no power contract")
 
 
 def ratcheted(world: World, hosting: Hosting, span: Span) -> list[Span]:

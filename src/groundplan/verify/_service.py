@@ -95,16 +95,8 @@ def failover(world: World, book: Book) -> None:
 
 def _serving_sites(world: World, commodity: Commodity, span: Span) -> set[str]:
     key = (*commodity, span.id, PEAK)
-    own = {
-        r.site
-        for r in world.plan.loads
-        if (r.workload, r.origin, r.period, r.bucket) == key and r.units_per_s
-    }
-    sold = {
-        r.offer
-        for r in world.plan.tokens
-        if (r.workload, r.origin, r.period, r.bucket) == key and r.units_per_s
-    }
+    own = {r.site for r in world.plan.loads if (r.workload, r.origin, r.period, r.bucket) == key and r.units_per_s}
+    sold = {r.offer for r in world.plan.tokens if (r.workload, r.origin, r.period, r.bucket) == key and r.units_per_s}
     return own | {world.token_offers[offer].site for offer in sold}
 
 

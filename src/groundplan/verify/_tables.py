@@ -38,14 +38,10 @@ def hash_(world: World, book: Book) -> None:
     """The plan speaks of this factory file and this catalogue."""
     plan = world.plan
     hint = "plan again: the plan was made from another input"
-    book.require(
-        plan.name == world.factory.name, "name", f"{plan.name!r} is not {world.factory.name!r}", hint
-    )
+    book.require(plan.name == world.factory.name, "name", f"{plan.name!r} is not {world.factory.name!r}", hint)
     book.require(plan.spec_hash == world.spec_hash, "spec_hash", "the factory file is another one", hint)
-    found = getattr(world.catalog, "content_hash", None)
-    if found is not None:
-        found = found() if callable(found) else found
-        book.require(plan.catalog_hash == found, "catalog_hash", "the catalogue is another one", hint)
+    same = plan.catalog_hash == world.catalog.content_hash
+    book.require(same, "catalog_hash", "the catalogue is another one", hint)
 
 
 def tables(world: World, book: Book) -> None:
@@ -61,13 +57,9 @@ def tables(world: World, book: Book) -> None:
             seen.add(this)
             _references(book, where, row, known, OFFERS.get(name, "offer"))
             for field in AMOUNTS:
-                book.require(
-                    getattr(row, field, 0) >= 0, where, f"{field} is negative: {getattr(row, field, 0)}"
-                )
+                book.require(getattr(row, field, 0) >= 0, where, f"{field} is negative: {getattr(row, field, 0)}")
     for site, period in world.plan.opened.items():
-        book.require(
-            site in known["site"] and period in known["period"], f"opened.{site}", f"unknown: {period}"
-        )
+        book.require(site in known["site"] and period in known["period"], f"opened.{site}", f"unknown: {period}")
     if not book.findings:
         _points(world, book)
         _cells(world, book)
@@ -161,9 +153,7 @@ def latency(world: World, book: Book) -> None:
             _cell_latency(world, book, f"staffing[{index}]", row)
     for index, gang in enumerate(world.plan.batch):
         workload = world.workloads[gang.workload]
-        book.require(
-            isinstance(workload, Batch), f"batch[{index}]", f"{gang.workload} is served, not batched"
-        )
+        book.require(isinstance(workload, Batch), f"batch[{index}]", f"{gang.workload} is served, not batched")
 
 
 def _cell_latency(world: World, book: Book, where: str, row: StaffingRow) -> None:
@@ -200,9 +190,7 @@ def memory(world: World, book: Book) -> None:
         if name is None or point.id not in _used_points(world):
             continue
         where, parts = f"points[{index}]", point.memory_gb
-        if not book.require(
-            {"total", "available"} <= parts.keys(), where, "memory_gb lacks total or available"
-        ):
+        if not book.require({"total", "available"} <= parts.keys(), where, "memory_gb lacks total or available"):
             continue
         book.at_most(parts["total"], parts["available"], where, "GB on an accelerator")
         stated = sum(parts.get(part, 0.0) for part in ("weights", "kv", "activations", "reserve"))

@@ -231,9 +231,7 @@ class World:
     def _loads(self) -> dict[tuple[str, str, str, str], list[tuple[PointRow, float]]]:
         found: dict[tuple[str, str, str, str], list[tuple[PointRow, float]]] = defaultdict(list)
         for row in self.plan.loads:
-            found[row.site, row.server, row.period, row.bucket].append(
-                (self.points[row.point], row.units_per_s)
-            )
+            found[row.site, row.server, row.period, row.bucket].append((self.points[row.point], row.units_per_s))
         return found
 
     def gangs_at(self, pool: Pool, span: Span, bucket: str) -> list[tuple[PointRow, float]]:
@@ -244,9 +242,7 @@ class World:
     def _gangs(self) -> dict[tuple[str, str, str, str], list[tuple[PointRow, float]]]:
         found: dict[tuple[str, str, str, str], list[tuple[PointRow, float]]] = defaultdict(list)
         for row in self.plan.batch:
-            found[row.site, row.server, row.period, row.bucket].append(
-                (self.points[row.point], row.gang_hours)
-            )
+            found[row.site, row.server, row.period, row.bucket].append((self.points[row.point], row.gang_hours))
         return found
 
     def served(self, commodity: Commodity, span: Span, bucket: str) -> float:
@@ -265,9 +261,7 @@ class World:
     @cached_property
     def cohorts(self) -> tuple[Cohort, ...]:
         return tuple(
-            Cohort(
-                row, self.span[row.period], self.span[row.arrives], 12 * self.need(row.server, "life_years")
-            )
+            Cohort(row, self.span[row.period], self.span[row.arrives], 12 * self.need(row.server, "life_years"))
             for row in self.plan.orders
         )
 
