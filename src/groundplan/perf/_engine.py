@@ -38,7 +38,7 @@ class Engine:
     nic_bytes_per_s: float
     """Between nodes, per rank; used only when nodes > 1."""
     head_rows: int
-    """Sequences whose logits are computed in a step, at most."""
+    """Sequences at once, and so rows of logits in a step, at most."""
     profile: EngineProfile
 
     @property

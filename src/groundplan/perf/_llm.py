@@ -25,6 +25,8 @@ BUDGETS = (8192, 4096, 2048, 1024, 512)
 KV_FILL_SHARE = 0.95
 """Mean fill of the KV cache in saturation: whole prompts wait for room, and what is preempted is computed again."""
 MAX_TENSOR_PARALLEL = 16
+NO_WINDOW = 10**9
+NODE_COUNTS = (1, 2, 4, 8)
 
 
 def quantile_tokens(lengths: Lengths, probability: float) -> int:
@@ -196,18 +198,20 @@ def _layout_points(
 ) -> Iterator[OperatingPoint | Refusal]:
     """Points on one node; on 2, 4, 8 nodes only when no cut of fewer fits."""
     chip = chip_of(server, catalog)
-    for nodes in (1, 2, 4, 8):
-        refusals: list[Refusal] = []
-        for layout in layouts(card, chip, nodes):
-            try:
-                yield _point(workload, server, catalog, card, precision, layout)
-            except Refused as refused:
-                refusals.append(refused.refusal)
-        yield from refusals
-        if any(refusal.rule != "memory" for refusal in refusals) or len(refusals) == 0 or nodes == 8:
+    for nodes in NODE_COUNTS:
+        made = [_attempt(workload, server, catalog, card, precision, cut) for cut in layouts(card, chip, nodes)]
+        yield from made
+        if any(isinstance(outcome, OperatingPoint) or outcome.rule != "memory" for outcome in made):
             return
-        if len(refusals) < len(list(layouts(card, chip, nodes))):
-            return
+
+
+def _attempt(
+    workload: LlmWorkload, server: Server, catalog: Catalog, card: ModelCard, precision: str, cut: Layout
+) -> OperatingPoint | Refusal:
+    try:
+        return _point(workload, server, catalog, card, precision, cut)
+    except Refused as refused:
+        return refused.refusal
 
 
 def _engine(workload: LlmWorkload, server: Server, chip: Chip, card: ModelCard, precision: str, cut: Layout) -> Engine:
@@ -215,8 +219,8 @@ def _engine(workload: LlmWorkload, server: Server, chip: Chip, card: ModelCard, 
         raise Refused("missing-figure", f"{server.id} has no nic_gb_per_s: a replica over {cut.nodes} nodes needs it")
     nic = (server.nic_gb_per_s or 1.0) * 1e9 / chip.per_node
     profile = EngineProfile()
-    shape = Shape(card.transformer(), mean_context_tokens(workload))
-    return Engine(shape, chip, precision, cut.tensor_parallel, cut.stages, cut.nodes, nic, profile.max_batch, profile)
+    shape, cap = Shape(card.transformer(), mean_context_tokens(workload)), profile.batch_cap(chip.row.memory_gb or 0.0)
+    return Engine(shape, chip, precision, cut.tensor_parallel, cut.stages, cut.nodes, nic, cap, profile)
 
 
 def _name(precision: str, layout: Layout) -> str:
@@ -226,7 +230,7 @@ def _name(precision: str, layout: Layout) -> str:
 
 def _room(workload: LlmWorkload, engine: Engine, card: ModelCard, budget: int, where: str) -> tuple[Memory, int]:
     """Memory of the layout and the sequences that its KV cache holds on average; refuses what does not fit."""
-    room = memory(engine, engine.profile.max_batch, budget)
+    room = memory(engine, engine.head_rows, budget)
     longest = quantile_tokens(workload.prompt, LONGEST) + quantile_tokens(workload.output, LONGEST)
     longest = min(longest, card.context_tokens or longest)
     if room.kv_tokens < longest:
@@ -235,7 +239,7 @@ def _room(workload: LlmWorkload, engine: Engine, card: ModelCard, budget: int, w
         why = f"{where}: {parts} + {least:.2f} GB of KV exceed {held['available']:.1f} GB per accelerator"
         raise Refused("memory", why)
     most = int(KV_FILL_SHARE * room.kv_tokens / mean_context_tokens(workload))
-    return room, max(1, min(most, engine.profile.max_batch, budget))
+    return room, max(1, min(most, engine.head_rows, budget))
 
 
 def _point(
@@ -270,9 +274,9 @@ def _point(
         memory_gb=room.in_gb(),
         error_low_factor=low,
         error_high_factor=high,
-        why=_binding(full, most, engine.profile.max_batch, read_use, flop_use),
+        why=_binding(full, most, engine.head_rows, read_use, flop_use),
         peak_kw=draw.peak_kw,
-        service=EngineService(step, limits),
+        service=EngineService(step, limits, card.context_tokens or NO_WINDOW),
     )
 
 

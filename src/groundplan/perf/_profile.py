@@ -53,11 +53,18 @@ class EngineProfile:
     """Step time grows as stages^0.15 beyond the ideal pipeline, .13-.17."""
     memory_share: float = 0.90
     """vLLM `gpu_memory_utilization`: share of all memory that weights, activations and KV may fill."""
-    max_batch: int = 256
-    """vLLM `max_num_seqs`."""
+    max_batch: int = 1024
+    """vLLM `max_num_seqs` on accelerators of 70 GiB and more (from memory of its argument defaults)."""
+    small_max_batch: int = 256
+    """The same on smaller ones."""
     block_tokens: int = 16
+    small_memory_gb: float = 70.0
     tpot_margin_share: float = 0.90
     """The batch is capped where the mean step takes this share of the TPOT level, so that the percentile can hold."""
+
+    def batch_cap(self, memory_gb: float) -> int:
+        """Sequences that the engine admits at once on an accelerator of this nominal memory."""
+        return self.max_batch if memory_gb >= self.small_memory_gb else self.small_max_batch
 
 
 # 90 % of rows of publishers never seen lie within these factors of the predicted throughput.

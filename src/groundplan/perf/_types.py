@@ -32,10 +32,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EngineService:
-    """A batching engine: what the kernel steps with."""
+    """A batching engine: what the kernel steps with, and its longest request (prompt + output, the context window)."""
 
     step: StepTime
     limits: EngineLimits
+    longest_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
