@@ -254,6 +254,7 @@ def _point(
     latency = _unloaded_ms(workload, step, budget, where)
     block = engine.profile.block_tokens
     limits = EngineLimits(full.batch, budget, room.kv_tokens // block, block)
+    longest = min(card.context_tokens or NO_WINDOW, limits.kv_blocks * block)
     read_use = engine.step_bytes(full.tokens, full.context_tokens) / full.step_s / engine.chip.read_bytes_per_s
     peak = engine.chip.flop_per_s(engine.compute_format)
     flop_use = engine.step_flop(full.tokens, full.pairs) / full.step_s / peak
@@ -276,7 +277,7 @@ def _point(
         error_high_factor=high,
         why=_binding(full, most, engine.head_rows, read_use, flop_use),
         peak_kw=draw.peak_kw,
-        service=EngineService(step, limits, card.context_tokens or NO_WINDOW),
+        service=EngineService(step, limits, longest),
     )
 
 

@@ -32,7 +32,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EngineService:
-    """A batching engine: what the kernel steps with, and its longest request (prompt + output, the context window)."""
+    """A batching engine: what the kernel steps with, and its longest request.
+
+    longest_tokens: prompt + output; the model's context window, or what fits in the KV cache.
+    """
 
     step: StepTime
     limits: EngineLimits
