@@ -268,15 +268,11 @@ def _plan_mixed(
 def _plan(rep: Replica, caps: Caps, tables: Tables, jobs: Jobs, fresh: IntArray) -> None:
     """Start the next segment at time row[END]; the replica goes idle when there is nothing to do."""
     row = rep.row
-    forced = False
     while rep.hist[-row[STEP] % caps.block] > row[FREE]:
-        _drop_youngest(rep, caps, jobs)
-        forced = True
+        _drop_youngest(rep, caps, jobs)  # what it frees goes to the others: it cannot be admitted again in this step
     row[FREE] -= rep.hist[-row[STEP] % caps.block]
     row[GROW] = row[DEC]
-    work = (0, 0, 0)
-    if not forced:
-        work = _prefill(rep, caps, jobs, fresh)
+    work = _prefill(rep, caps, jobs, fresh)
     if work[0] > 0:
         _plan_mixed(rep, caps, tables, jobs, work, fresh)
     elif row[GROW] > 0:
