@@ -115,7 +115,15 @@ def test_a_zone_without_a_way_out() -> None:
     text = swap(starter(), "\n# Ways from", "\nzones: [{id: homes, title: Homes, country: US}]\n# Ways from")
     text = swap(text, "requests_per_s: 6}", "requests_per_s: 6}\n      - {origin: homes, requests_per_s: 1}")
     (issue,) = issues(text)
-    assert "demand arises in zone 'homes', but no link leads out of it" in issue.what
+    assert "arises in 'homes', which has nothing that can serve it and no link to a site that has" in issue.what
+
+
+def test_surviving_the_loss_of_a_site_needs_two_of_them() -> None:
+    text = swap(starter(), "survives: node ", "survives: site ")
+    loads(text)
+    links = text[text.index("# Ways from") : text.index("# What must run")]
+    found = issues(text.replace(links, ""))
+    assert "reaches 'plant' only, so it cannot survive the loss of a site" in found[0].what
 
 
 def test_a_bucket_of_the_reserved_name() -> None:

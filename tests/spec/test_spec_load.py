@@ -155,10 +155,18 @@ def test_a_key_in_two_files_names_both(tmp_path: Path) -> None:
     second.write_text(second.read_text(encoding="utf-8") + "\nstart: 2028-01\n", encoding="utf-8")
     with pytest.raises(SpecError) as caught:
         load(tmp_path)
-    (issue,) = caught.value.issues
+    (issue,) = [issue for issue in caught.value.issues if issue.code == "duplicate-key"]
     assert "'start'" in issue.what
     assert issue.where == f"{second}:{second.read_text(encoding='utf-8').count(chr(10))}"
     assert f"{first}:{line_of(starter(), 'start: 2027')}" in issue.what
+
+
+def test_unreadable_files_of_a_folder_are_all_named(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("name: [1\n", encoding="utf-8")
+    (tmp_path / "b.yaml").write_bytes(b"\0")
+    with pytest.raises(SpecError) as caught:
+        load(tmp_path)
+    assert [issue.code for issue in caught.value.issues] == ["syntax", "binary"]
 
 
 # --- files that cannot be read ----------------------------------------------------------------------------
@@ -191,7 +199,6 @@ def bomb(levels: int) -> str:
         (b"sites:\n\t- id: x\n", 2, "indent with blanks, not tabs"),
         (b"sites: [1, 2\nname: x\n", 2, "not valid YAML"),
         (b"name: 'x\n", 2, "not valid YAML"),
-        (b"name: x\nname: y\n", 2, "key 'name' stands twice here, first in line 1"),
         (b"name: x\n---\nname: y\n", 2, "a second YAML document"),
         (b"name: x\ntitle: !!python/object:os.system {}\n", 2, "is not allowed"),
         (b"name: *nothing\n", 1, "alias *nothing names nothing before it"),
@@ -305,6 +312,14 @@ def test_all_faults_at_once() -> None:
     for phrase in ("usable_kw?", "vision?", "cloud?", "rate for report_currency", "not supported yet", "in no bucket"):
         assert phrase in found
     assert len(found.splitlines()) == 6, found
+
+
+def test_a_key_that_stands_twice_hides_no_other_fault() -> None:
+    text = swap("discount_rate: 0.08", "discount_rate: 0.08\n  discount_rate: 0.07").replace("kind: vision", "kind: visoin")
+    found = faults(text)
+    assert len(found) == 2
+    assert "key 'discount_rate' stands twice here, first in line" in found[0]
+    assert "did you mean vision?" in found[1]
 
 
 def test_faults_stand_in_the_order_of_the_file() -> None:

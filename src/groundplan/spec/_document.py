@@ -50,10 +50,14 @@ class Place:
 
 @dataclass(slots=True)
 class Document:
-    """The content of a file or of a merged folder: `places` has an entry for each path of `data`."""
+    """The content of a file or of a merged folder: `places` has an entry for each path of `data`.
+
+    `issues` are faults that leave the rest readable, such as a key that stands twice.
+    """
 
     data: dict[str, Value]
     places: dict[Path, Place]
+    issues: list[Issue]
 
     def place(self, path: Path) -> Place:
         """Of the path, or of its nearest ancestor that stands in the file."""
@@ -66,13 +70,12 @@ def read_document(raw: bytes, file: str) -> Document:
     """Parse one file; SpecError for anything that is not a small, plain YAML mapping."""
     reader = _Reader(file)
     root = reader.read(_text(raw, file))
-    if reader.issues:
-        raise SpecError(reader.issues)
     if not isinstance(root.value, dict):
         what = f"the file holds {_kind(root.value)}, not a mapping"
         raise SpecError(Issue("not-a-mapping", f"{file}:{root.line}", what, "start with `groundplan: 1`"))
     places: dict[Path, Place] = {(): Place(file, root.line)}
-    return Document({key: _plain(node, (key,), file, places) for key, node in root.value.items()}, places)
+    data = {key: _plain(node, (key,), file, places) for key, node in root.value.items()}
+    return Document(data, places, reader.issues)
 
 
 def _text(raw: bytes, file: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -71,6 +72,13 @@ def value_text(value: object) -> str:
 
 
 _WORDS: Mapping[type, str] = {dict: "a mapping", list: "a list", type(None): "nothing"}
+
+
+def repeated(at: Path, names: Iterable[str]) -> Iterator[Fault]:
+    """A fault for each name that stands more than once in a list."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield Fault(at, "duplicate-name", f"{at[-1]} names {name} twice", "name it once")
 
 
 def faults_of(errors: list[ErrorDetails], data: Mapping[str, Value]) -> Iterator[Fault]:

@@ -50,7 +50,7 @@ def load(path: str | FilePath) -> LoadedSpec:
     (``examples/appliance-maker``) gives that one. Raises SpecError with every fault found.
     """
     found = _locate(FilePath(path))
-    return _checked(_merged([read_document(raw, name) for name, raw in _contents(found)]), found)
+    return _checked(_merged(_documents(found)), found)
 
 
 def loads(text: str, name: str = "factory.yaml") -> LoadedSpec:
@@ -82,6 +82,20 @@ def _locate(path: FilePath) -> FilePath:
     raise SpecError(Issue("missing-file", str(path), "no such file or folder", hint))
 
 
+def _documents(path: FilePath) -> list[Document]:
+    """Every file, or the faults of all that cannot be read."""
+    documents: list[Document] = []
+    issues: list[Issue] = []
+    for name, raw in _contents(path):
+        try:
+            documents.append(read_document(raw, name))
+        except SpecError as error:
+            issues += error.issues
+    if issues:
+        raise SpecError(issues)
+    return documents
+
+
 def _contents(path: FilePath) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of the files, in order of name."""
     files = [path]
@@ -102,10 +116,9 @@ def _contents(path: FilePath) -> Iterator[tuple[str, bytes]]:
 def _merged(documents: list[Document]) -> Document:
     """One document of several: lists are joined in order of file name, anything else may stand once."""
     first, *others = documents
-    whole = Document(dict(first.data), dict(first.places))
-    issues = [issue for other in others for issue in _merge_into(whole, other)]
-    if issues:
-        raise SpecError(issues)
+    whole = Document(dict(first.data), dict(first.places), list(first.issues))
+    for other in others:
+        whole.issues += [*other.issues, *_merge_into(whole, other)]
     return whole
 
 
@@ -135,8 +148,8 @@ def _merge_places(places: dict[Path, Place], others: Mapping[Path, Place], key: 
 
 def _checked(document: Document, path: FilePath) -> LoadedSpec:
     factory, faults = _validated(document.data)
-    if faults or factory is None:
-        raise SpecError(sorted({fault.issue(document) for fault in faults}, key=_order))
+    if faults or document.issues or factory is None:
+        raise SpecError(sorted({*document.issues, *(fault.issue(document) for fault in faults)}, key=_order))
     lines = {path: place.line for path, place in document.places.items()}
     files = {path: place.file for path, place in document.places.items()}
     frozen = MappingProxyType(lines), MappingProxyType(files)

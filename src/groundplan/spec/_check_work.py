@@ -1,0 +1,112 @@
+"""Checks of workloads: control arithmetic, shedding, survival."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil
+
+from groundplan.spec._document import Path
+from groundplan.spec._factory import Factory
+from groundplan.spec._faults import Fault, repeated
+from groundplan.spec._work import AnalyticsWorkload, ControlWorkload, Served
+
+MAX_CONTROL_HZ = 200.0
+MIN_CONTROL_LATENCY_MS = 20.0
+
+
+def control_loops(factory: Factory) -> Iterator[Fault]:
+    for index, workload in enumerate(factory.workloads):
+        if isinstance(workload, ControlWorkload):
+            yield from _motion_loop(workload, ("workloads", index))
+            yield from _chunks(workload, ("workloads", index))
+
+
+def _motion_loop(workload: ControlWorkload, at: Path) -> Iterator[Fault]:
+    """AI plans at 20 to 500 ms above a local 500 to 1,000 Hz controller (3GPP TS 22.261 annex D, TR 22.804)."""
+    hint = "leave the motion loop and safety stops to a controller on the machine; the pool plans above it"
+    reason = "a GPU pool never sits inside a motion loop"
+    if workload.control_hz > MAX_CONTROL_HZ:
+        what = f"control_hz {workload.control_hz:g} is above {MAX_CONTROL_HZ:g} Hz: {reason}"
+        yield Fault((*at, "control_hz"), "motion-loop", what, hint)
+    latency_ms = workload.service_level.latency_ms
+    if latency_ms < MIN_CONTROL_LATENCY_MS:
+        what = f"latency_ms {latency_ms:g} is below {MIN_CONTROL_LATENCY_MS:g} ms: {reason}"
+        yield Fault((*at, "service_level", "latency_ms"), "motion-loop", what, hint)
+
+
+def _chunks(workload: ControlWorkload, at: Path) -> Iterator[Fault]:
+    """Replan every s of H steps with a delay of d steps: s <= H; async d <= s; rtc d <= s <= H - d."""
+    chunk, replan = workload.chunk_steps, workload.replan_every_steps
+    delay = ceil(workload.service_level.latency_ms / 1000 * workload.control_hz - 1e-9)
+    why = f"at {workload.control_hz:g} Hz, {workload.service_level.latency_ms:g} ms are {delay} steps"
+    if replan > chunk:
+        what = f"replan_every_steps {replan} is above chunk_steps {chunk}: the robot runs out of actions"
+        yield Fault((*at, "replan_every_steps"), "chunk", what, f"at most {chunk}")
+    elif workload.mode != "sync" and delay > replan:
+        what = f"mode {workload.mode} needs the delay within replan_every_steps {replan}, but {why}"
+        yield Fault((*at, "replan_every_steps"), "chunk", what, f"at least {delay} steps, or sooner answers")
+    elif workload.mode == "rtc" and replan > chunk - delay:
+        what = f"mode rtc needs replan_every_steps {replan} <= chunk_steps {chunk} - delay, but {why}"
+        yield Fault((*at, "replan_every_steps"), "chunk", what, f"at most {max(chunk - delay, 0)}, or a longer chunk")
+
+
+def shedding(factory: Factory) -> Iterator[Fault]:
+    for index, workload in enumerate(factory.workloads):
+        if not workload.required or not isinstance(workload, Served):
+            continue
+        for key in sorted({"shed_usd_per_unit", "priority"} & workload.model_fields_set):
+            if key == "priority" or workload.shed_usd_per_unit > 0:
+                what = f"{key} has no effect where the workload is required"
+                yield Fault(("workloads", index, key), "no-effect", what, "set required: false, or remove it")
+
+
+def batch_keys(factory: Factory) -> Iterator[Fault]:
+    """Batch work is done, or there is no plan: shedding it is not planned yet."""
+    served_only = {"required", "value_usd_per_unit", "shed_usd_per_unit", "priority"}
+    for index, workload in enumerate(factory.workloads):
+        if isinstance(workload, Served):
+            continue
+        without_model = {"allowed_precisions"} if isinstance(workload, AnalyticsWorkload) else set()
+        for key in sorted((served_only | without_model) & workload.model_fields_set):
+            if getattr(workload, key) != type(workload).model_fields[key].default:
+                what = f"{key} is not supported yet on batch work, such as {workload.kind}"
+                yield Fault(("workloads", index, key), "not-supported-yet", what, "remove it: batch is always done")
+
+
+def survival(factory: Factory) -> Iterator[Fault]:
+    for index, workload in enumerate(factory.workloads):
+        at: Path = ("workloads", index)
+        if "failover_share" in workload.model_fields_set and workload.survives != "site":
+            what = f"failover_share has no effect where survives is {workload.survives}"
+            yield Fault((*at, "failover_share"), "no-effect", what, "set survives: site, or remove it")
+        elif workload.survives == "site" and not isinstance(workload, Served):
+            what = f"survives: site is for workloads that answer requests, not for {workload.kind}"
+            yield Fault((*at, "survives"), "no-effect", what, "use none or node")
+        elif workload.survives == "site" and workload.failover_share == 0:
+            what = "failover_share 0 asks for nothing when a site is lost"
+            yield Fault((*at, "failover_share"), "no-effect", what, "set survives: node, or a share above 0")
+
+
+def once_each(factory: Factory) -> Iterator[Fault]:
+    """A list of names that must not repeat: data classes and precisions, origins of a workload."""
+    for index, workload in enumerate(factory.workloads):
+        at: Path = ("workloads", index)
+        yield from repeated((*at, "data_classes"), workload.data_classes)
+        yield from repeated((*at, "allowed_precisions"), workload.allowed_precisions)
+        # A plan knows a load by workload and origin.
+        yield from repeated((*at, "demand"), [demand.origin for demand in workload.demand])
+    for index, offer in enumerate(factory.purchases):
+        yield from repeated(("purchases", index, "sites"), offer.sites)
+    for index, offer in enumerate(factory.token_offers):
+        yield from repeated(("token_offers", index, "workloads"), offer.workloads)
+
+
+def profiles_of_batch(factory: Factory) -> Iterator[Fault]:
+    for index, workload in enumerate(factory.workloads):
+        if isinstance(workload, Served):
+            continue
+        for number, demand in enumerate(workload.demand):
+            if "profile" in demand.model_fields_set:
+                at = ("workloads", index, "demand", number, "profile")
+                what = "a profile has no effect on batch work, which fills the valleys"
+                yield Fault(at, "no-effect", what, "remove it")
