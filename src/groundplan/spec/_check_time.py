@@ -21,14 +21,17 @@ def plan_months(factory: Factory) -> int:
 
 
 def end_of_plan(factory: Factory) -> int:
+    """The first month after the plan, as a month number."""
     return month_number(factory.start) + plan_months(factory)
 
 
 def month_text(number: int) -> str:
+    """A month number as the file writes it."""
     return f"{number // 12}-{number % 12 + 1:02d}"
 
 
 def buckets_fill_the_week(factory: Factory) -> Iterator[Fault]:
+    """Each hour of a weekday and of a weekend day is in exactly one bucket."""
     seen: dict[tuple[str, int], str] = {}
     for index, bucket in enumerate(factory.buckets):
         at: Path = ("buckets", index, "hours")
@@ -55,6 +58,7 @@ def _slots(bucket: Bucket) -> Iterator[tuple[str, int]]:
 
 
 def demand_dates(factory: Factory) -> Iterator[Fault]:
+    """Demand runs forward and touches the plan; work to be done once is due within it."""
     for at, demand in _demands(factory):
         if isinstance(demand, OnceDemand):
             first, last, keys = demand.start_month, demand.due_month, ("start_month", "due_month")
@@ -89,12 +93,14 @@ def _demands(factory: Factory) -> Iterator[tuple[Path, Demand | OnceDemand]]:
 
 
 def permit_dates(factory: Factory) -> Iterator[Fault]:
+    """Held permits run forward and touch the plan."""
     for index, permit in enumerate(factory.held_permits):
         at, keys = ("held_permits", index), ("from_month", "until_month")
         yield from _span(factory, at, keys, permit.from_month, permit.until_month)
 
 
 def rule_dates(factory: Factory) -> Iterator[Fault]:
+    """Rules run forward and begin before the plan ends."""
     for index, rule in enumerate(factory.rules):
         at = ("rules", index)
         if rule.until_date and rule.until_date <= rule.from_date:
@@ -111,6 +117,7 @@ def _date_month(rule: Rule) -> int:
 
 
 def offer_dates(factory: Factory) -> Iterator[Fault]:
+    """Offers open within the plan; tranches lie in it and rise."""
     start, end = month_number(factory.start), end_of_plan(factory)
     for index, offer in enumerate(factory.purchases):
         at: Path = ("purchases", index)
@@ -131,6 +138,7 @@ def offer_dates(factory: Factory) -> Iterator[Fault]:
 
 
 def existing_dates(factory: Factory) -> Iterator[Fault]:
+    """What is owned was bought by the start of the plan."""
     for index, estate in enumerate(factory.existing):
         if month_number(estate.bought_month) > month_number(factory.start):
             what = f"bought_month {estate.bought_month} is after the start of the plan, {factory.start}"
