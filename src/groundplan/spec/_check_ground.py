@@ -21,6 +21,7 @@ def _sites(factory: Factory) -> dict[str, Site]:
 
 
 def site_tiers(factory: Factory) -> Iterator[Fault]:
+    """Clouds and token APIs have no hosting."""
     for index, site in enumerate(factory.sites):
         if site.hosting and site.tier in ("sovereign-cloud", "public-cloud", "token-api"):
             what = f"site {site.id!r} of tier {site.tier} has hosting, but nothing of your own can stand there"
@@ -28,6 +29,7 @@ def site_tiers(factory: Factory) -> Iterator[Fault]:
 
 
 def link_targets(factory: Factory) -> Iterator[Fault]:
+    """Links lead to sites where something can run, one for each pair."""
     serving = _serving_sites(factory)
     for index, link in enumerate(factory.links):
         if link.site not in serving:
@@ -46,6 +48,7 @@ def _serving_sites(factory: Factory) -> set[str]:
 
 
 def purchase_offers(factory: Factory) -> Iterator[Fault]:
+    """One offer for each server and site, and only where there is hosting."""
     sites, seen = _sites(factory), set()
     for index, offer in enumerate(factory.purchases):
         at: Path = ("purchases", index, "sites")
@@ -60,6 +63,7 @@ def purchase_offers(factory: Factory) -> Iterator[Fault]:
 
 
 def rental_offers(factory: Factory) -> Iterator[Fault]:
+    """Rentals stand at rented tiers, one for each site, server and term, within the plan."""
     sites, seen = _sites(factory), set()
     for index, offer in enumerate(factory.rentals):
         at: Path = ("rentals", index)
@@ -78,6 +82,7 @@ def rental_offers(factory: Factory) -> Iterator[Fault]:
 
 
 def token_offers(factory: Factory) -> Iterator[Fault]:
+    """Token offers stand at token APIs and serve llm workloads that can reach them."""
     sites = _sites(factory)
     kinds = {workload.id: workload for workload in factory.workloads}
     for index, offer in enumerate(factory.token_offers):
@@ -100,6 +105,7 @@ def _reachable(factory: Factory, workload: AnyWorkload, site: str) -> bool:
 
 
 def existing_sites(factory: Factory) -> Iterator[Fault]:
+    """Nodes of one's own stand where there is hosting."""
     sites = _sites(factory)
     for index, estate in enumerate(factory.existing):
         if estate.site in sites and not sites[estate.site].hosting:
@@ -108,6 +114,7 @@ def existing_sites(factory: Factory) -> Iterator[Fault]:
 
 
 def floors(factory: Factory) -> Iterator[Fault]:
+    """On-premise floors ask for something, of workloads that answer requests."""
     served = {workload.id: isinstance(workload, Served) for workload in factory.workloads}
     for index, floor in enumerate(factory.on_premise_floors):
         at: Path = ("on_premise_floors", index)
@@ -124,6 +131,7 @@ def floors(factory: Factory) -> Iterator[Fault]:
 
 
 def budgets(factory: Factory) -> Iterator[Fault]:
+    """No more yearly caps than plan years."""
     years = ceil(plan_months(factory) / 12)
     for key in sorted(factory.budgets.model_fields_set):
         given = len(getattr(factory.budgets, key))
@@ -133,6 +141,7 @@ def budgets(factory: Factory) -> Iterator[Fault]:
 
 
 def currencies(factory: Factory) -> Iterator[Fault]:
+    """The report currency has an exchange rate, and no currency has two."""
     money = factory.money
     known = [rate.currency for rate in money.exchange_rates]
     yield from repeated(("money", "exchange_rates"), known)
@@ -150,6 +159,7 @@ def currencies(factory: Factory) -> Iterator[Fault]:
 
 
 def unused(factory: Factory) -> Iterator[Fault]:
+    """Zones, profiles, data classes and links are used by some demand."""
     origins = {demand.origin for workload in factory.workloads for demand in workload.demand}
     used_profiles = {d.profile for w in factory.workloads if isinstance(w, Served) for d in w.demand}
     used_classes = {name for workload in factory.workloads for name in workload.data_classes}
@@ -187,6 +197,7 @@ def unused_sites(factory: Factory) -> Iterator[Fault]:
 
 
 def unused_rules(factory: Factory) -> Iterator[Fault]:
+    """Rules speak of a data class of the file."""
     for index, rule in enumerate(factory.rules):
         if not any(
             set(rule.when.labels) & set(data_class.labels) and rule.when.law_of in (None, data_class.law_of)

@@ -15,6 +15,7 @@ MIN_CONTROL_LATENCY_MS = 20.0
 
 
 def control_loops(factory: Factory) -> Iterator[Fault]:
+    """Robot policies stay out of motion loops, and their chunks bridge the delay."""
     for index, workload in enumerate(factory.workloads):
         if isinstance(workload, ControlWorkload):
             yield from _motion_loop(workload, ("workloads", index))
@@ -51,6 +52,7 @@ def _chunks(workload: ControlWorkload, at: Path) -> Iterator[Fault]:
 
 
 def shedding(factory: Factory) -> Iterator[Fault]:
+    """A penalty or a priority needs `required: false`."""
     for index, workload in enumerate(factory.workloads):
         if not workload.required or not isinstance(workload, Served):
             continue
@@ -74,6 +76,7 @@ def batch_keys(factory: Factory) -> Iterator[Fault]:
 
 
 def survival(factory: Factory) -> Iterator[Fault]:
+    """`failover_share` needs `survives: site`, which needs a workload that answers requests."""
     for index, workload in enumerate(factory.workloads):
         at: Path = ("workloads", index)
         if "failover_share" in workload.model_fields_set and workload.survives != "site":
@@ -88,7 +91,7 @@ def survival(factory: Factory) -> Iterator[Fault]:
 
 
 def once_each(factory: Factory) -> Iterator[Fault]:
-    """A list of names that must not repeat: data classes and precisions, origins of a workload."""
+    """Lists of names name each once; a workload has one demand for each origin."""
     for index, workload in enumerate(factory.workloads):
         at: Path = ("workloads", index)
         yield from repeated((*at, "data_classes"), workload.data_classes)
@@ -102,6 +105,7 @@ def once_each(factory: Factory) -> Iterator[Fault]:
 
 
 def profiles_of_batch(factory: Factory) -> Iterator[Fault]:
+    """Batch work has no profile."""
     for index, workload in enumerate(factory.workloads):
         if isinstance(workload, Served):
             continue
