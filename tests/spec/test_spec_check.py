@@ -133,7 +133,9 @@ def test_a_bucket_of_the_reserved_name() -> None:
 
 
 def test_blocks_of_a_site_have_ids_of_their_own() -> None:
-    block = "{id: b, usable_kw: 1, air_heat_kw: 1, liquid_heat_kw: 0, rack_slots_count: 1, price_usd: 1, lead_months: 1}"
+    block = (
+        "{id: b, usable_kw: 1, air_heat_kw: 1, liquid_heat_kw: 0, rack_slots_count: 1, price_usd: 1, lead_months: 1}"
+    )
     text = swap(starter(), "      ups_tier: n+1\n", f"      ups_tier: n+1\n      blocks: [{block}, {block}]\n")
     (issue,) = issues(text)
     assert "id 'b' stands twice in sites[plant].hosting.blocks" in issue.what

@@ -315,7 +315,9 @@ def test_all_faults_at_once() -> None:
 
 
 def test_a_key_that_stands_twice_hides_no_other_fault() -> None:
-    text = swap("discount_rate: 0.08", "discount_rate: 0.08\n  discount_rate: 0.07").replace("kind: vision", "kind: visoin")
+    text = swap("discount_rate: 0.08", "discount_rate: 0.08\n  discount_rate: 0.07").replace(
+        "kind: vision", "kind: visoin"
+    )
     found = faults(text)
     assert len(found) == 2
     assert "key 'discount_rate' stands twice here, first in line" in found[0]
@@ -336,7 +338,28 @@ def test_a_fault_in_one_workload_speaks_of_its_kind_only() -> None:
 # --- anything at all ------------------------------------------------------------------------------------------
 
 PIECES = st.sampled_from(
-    ["", "-", ":", "\t", "  ", "[", "}", "&a ", "*a", "!x ", "'", '"', "#", "\n", "null", ".nan", "-1", "1e400", "é", "\0"]
+    [
+        "",
+        "-",
+        ":",
+        "\t",
+        "  ",
+        "[",
+        "}",
+        "&a ",
+        "*a",
+        "!x ",
+        "'",
+        '"',
+        "#",
+        "\n",
+        "null",
+        ".nan",
+        "-1",
+        "1e400",
+        "é",
+        "\0",
+    ]
 )
 
 

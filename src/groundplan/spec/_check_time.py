@@ -67,9 +67,7 @@ def demand_dates(factory: Factory) -> Iterator[Fault]:
         yield from _span(factory, at, keys, first, last)
 
 
-def _span(
-    factory: Factory, at: Path, keys: tuple[str, str], first: str | None, last: str | None
-) -> Iterator[Fault]:
+def _span(factory: Factory, at: Path, keys: tuple[str, str], first: str | None, last: str | None) -> Iterator[Fault]:
     """A span of months must run forward and touch the plan."""
     start, end = month_number(factory.start), end_of_plan(factory)
     if first and last and month_number(last) <= month_number(first):

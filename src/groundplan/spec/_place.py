@@ -8,9 +8,7 @@ from pydantic import Field, model_validator
 
 from groundplan.spec._base import Count, CountryCode, Id, NonNegative, Positive, PositiveCount, Share, Strict
 
-Tier = Literal[
-    "device", "robot", "line-edge", "site-dc", "colocation", "sovereign-cloud", "public-cloud", "token-api"
-]
+Tier = Literal["device", "robot", "line-edge", "site-dc", "colocation", "sovereign-cloud", "public-cloud", "token-api"]
 ON_PREMISE_TIERS: frozenset[str] = frozenset({"device", "robot", "line-edge", "site-dc"})
 
 

@@ -148,9 +148,7 @@ def _blocks(data: Mapping[str, Value]) -> Iterator[Fault]:
         yield from _twice(data, path, ids)
 
 
-def _dangling(
-    data: Mapping[str, Value], path: Path, name: str, tables: tuple[str, ...], known: list[str]
-) -> Fault:
+def _dangling(data: Mapping[str, Value], path: Path, name: str, tables: tuple[str, ...], known: list[str]) -> Fault:
     kinds = " or ".join(SINGULAR[table] for table in tables)
     return Fault(path, "unknown-name", f"{shown(data, path)} = {value_text(name)} names no {kinds}", _near(name, known))
 
