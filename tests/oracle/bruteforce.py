@@ -150,7 +150,9 @@ class Oracle:
             point = points[row.point]
             for i, (workload, demand) in enumerate(self.commodities):
                 if (workload.id, demand.origin) == (point.workload, row.origin):
-                    pool = self.pools.index((row.site, point.server)) if (row.site, point.server) in self.pools else None
+                    pool = (
+                        self.pools.index((row.site, point.server)) if (row.site, point.server) in self.pools else None
+                    )
                     if pool is not None:
                         least = 1 if workload.survives == "none" else 2
                         found.append(Cell(i, pool, point, row, least, self._most(i, point, row, least)))
@@ -214,8 +216,12 @@ class Oracle:
         lots = range(ceil(need / offer.lot_nodes) + 1) if offer else range(1)
         bought = [self._buy(offer, site, plan) for plan in product(lots, repeat=len(self.T))]
         kept = [self._keep(x, plan) for x in old for plan in product(range(x.nodes_count + 1), repeat=len(self.T))]
-        hired = [self._rent(o, plan) for o in rentals[:1] for plan in product(range(o.quota_nodes + 1), repeat=len(self.T))]
-        more = [self._rent(o, plan) for o in rentals[1:2] for plan in product(range(o.quota_nodes + 1), repeat=len(self.T))]
+        hired = [
+            self._rent(o, plan) for o in rentals[:1] for plan in product(range(o.quota_nodes + 1), repeat=len(self.T))
+        ]
+        more = [
+            self._rent(o, plan) for o in rentals[1:2] for plan in product(range(o.quota_nodes + 1), repeat=len(self.T))
+        ]
         assert len(old) <= 1
         assert len(rentals) <= 2
         groups = [[s for s in g if s is not None] for g in (bought, kept, hired, more) if g]
@@ -258,7 +264,9 @@ class Oracle:
         cap = next((r for r in rows if self.offset(r.month) >= last), rows[-1]).cumulative_nodes
         return sum(lots[: t + 1]) * offer.lot_nodes <= cap
 
-    def _order_usd(self, offer, site: str, t: int, arrives: int, nodes: int, own: list[int], capex: list[float]) -> float:
+    def _order_usd(
+        self, offer, site: str, t: int, arrives: int, nodes: int, own: list[int], capex: list[float]
+    ) -> float:
         over, server = self.f.money.overheads, self.c.server(offer.server)
         hosting = self.sites[site].hosting
         price = offer.price_usd * (1 + offer.price_change_per_year_rate) ** (self.start[t] / 12)
@@ -389,13 +397,13 @@ class Oracle:
             (h.pue_peak * kw, "usable_kw"), (kw - liquid, "air_heat_kw"), (liquid, "liquid_heat_kw"),
             (racks, "rack_slots_count"),
         ]  # fmt: skip
-        return all(
-            value <= getattr(h, name) + (getattr(block, name) if block else 0) + 1e-9 for value, name in limits
-        )
+        return all(value <= getattr(h, name) + (getattr(block, name) if block else 0) + 1e-9 for value, name in limits)
 
     # --- serving ---
 
-    def serve(self, t: int, state: tuple[tuple[int, int, int], ...], ways: frozenset, opened: tuple[bool, ...]) -> float:
+    def serve(
+        self, t: int, state: tuple[tuple[int, int, int], ...], ways: frozenset, opened: tuple[bool, ...]
+    ) -> float:
         """Least present value of running one period, stock given; infinite where the load cannot be served."""
         key = (t, state, ways, opened)
         if key not in self._served:

@@ -148,7 +148,11 @@ def _site(name: str, tier: str, **more: Any) -> dict[str, Any]:
 
 
 def _workload(rng: Random, name: str, kind: str) -> dict[str, Any]:
-    demand = {"origin": "plant", "requests_per_s": round(rng.uniform(2, 9), 2), "profile": rng.choice(["constant", "p"])}
+    demand = {
+        "origin": "plant",
+        "requests_per_s": round(rng.uniform(2, 9), 2),
+        "profile": rng.choice(["constant", "p"]),
+    }
     demand["growth_per_year_rate"] = rng.choice([0, 0.3])
     if kind == "later":
         demand |= rng.choice([{"from_month": "2028-01"}, {"until_month": "2028-01"}])

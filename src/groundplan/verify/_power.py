@@ -64,20 +64,19 @@ def cooling(world: World, book: Book) -> None:
     for site, hosting in world.hosts:
         for span in world.spans:
             _heat(world, book, site, hosting, span)
-        for pool in world.pools:
-            if pool[0] == site and any(world.installed(pool, span) for span in world.spans):
-                racks = max(1.0, world.need(pool[1], "racks_share"))
-                kw = world.need(pool[1], "max_power_kw") / racks
-                book.at_most(kw, hosting.rack_limit_kw, f"{site} {pool[1]}", "kW per rack")
+    for index, row in enumerate(world.plan.orders):
+        if (hosting := world.hosting(row.site)) is not None:
+            kw = world.need(row.server, "max_power_kw") / max(1.0, world.need(row.server, "racks_share"))
+            book.at_most(kw, hosting.rack_limit_kw, f"orders[{index}]", f"kW per rack of {row.server}")
 
 
 def _heat(world: World, book: Book, site: str, hosting: Hosting, span: Span) -> None:
-    air = liquid = 0.0
+    air = liquid = racks = 0.0
     for pool in world.pools:
         if pool[0] == site and (nodes := world.installed(pool, span)):
-            kw, share = world.need(pool[1], "max_power_kw") * nodes, world.liquid_share(pool[1])
-            air, liquid = air + kw * (1 - share), liquid + kw * share
-    racks = _total(world, site, span, "racks_share")
+            kw, share = world.need(pool[1], "max_power_kw"), world.liquid_share(pool[1])
+            air, liquid = air + kw * nodes * (1 - share), liquid + kw * nodes * share
+            racks += nodes * max(world.need(pool[1], "racks_share"), kw / hosting.rack_limit_kw)
     where = f"{site} {span.id}"
     book.at_most(air, _limit(world, site, hosting, span, "air_heat_kw"), where, "kW of heat to air")
     book.at_most(liquid, _limit(world, site, hosting, span, "liquid_heat_kw"), where, "kW of heat to liquid")
