@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from perf_cases import CATALOG, control
 
-from groundplan.perf import chunk_delay_steps, operating_points
+from groundplan.perf import PerfError, chunk_delay_steps, operating_points
 from groundplan.perf._control import Roofline, latency_limit_ms, policy_phases
 
 # VLA-Perf (arXiv 2602.18397), table 3: pi0, three cameras, 800 prefix tokens, chunk 50, ten steps, batch 1, bf16.
@@ -62,6 +62,12 @@ def test_delay_is_the_first_step_that_is_not_before_the_answer(latency, hz):
     steps = chunk_delay_steps(latency, hz)
     assert steps * 1e3 / hz >= latency * (1 - 1e-6) - 1e-6
     assert (steps - 1) * 1e3 / hz < latency or steps == 0
+
+
+@pytest.mark.parametrize(("latency", "hz"), [(math.nan, 50), (-1, 50), (10, 0), (10, math.inf)])
+def test_a_delay_needs_real_figures(latency, hz):
+    with pytest.raises(PerfError, match="do not make a delay"):
+        chunk_delay_steps(latency, hz)
 
 
 @pytest.mark.parametrize(

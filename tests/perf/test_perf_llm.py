@@ -133,9 +133,20 @@ def test_levels_that_cannot_be_met_are_refused_with_the_number():
 
 def test_cpu_servers_and_unknown_models():
     assert [r.rule for r in _points(llm("llama-3.1-8b"), "cpu-2s-64").refusals] == ["kind"]
-    assert [r.rule for r in _points(llm("pi0"), "hgx-h100-8").refusals] == ["missing-figure"]
+    assert [r.rule for r in _points(llm("pi0"), "hgx-h100-8").refusals] == ["kind"]
     with pytest.raises(CatalogError, match="did you mean"):
         _points(llm("llama-3.1-8bb"), "hgx-h100-8")
+
+
+def test_a_pipeline_shares_weights_and_layers_among_its_stages():
+    workload = llm("deepseek-v3")
+    flat, split = (engine(workload, "hgx-h100-8", "fp8", 8, stages=n, nodes=n) for n in (1, 2))
+    assert memory(flat, 256, 2048).weights == 2 * memory(split, 256, 2048).weights
+    assert memory(flat, 256, 2048).kv_bytes_per_token == 2 * memory(split, 256, 2048).kv_bytes_per_token
+    alone = [e.dense_s(np.array([1.0]))[0] for e in (flat, split)]
+    assert alone[1] > alone[0]  # one token passes all layers, and a hop
+    full = [e.dense_s(np.array([8192.0]))[0] for e in (flat, split)]
+    assert 1 < full[0] / full[1] < 2  # two micro-batches at once, not quite twice as fast
 
 
 # --- speed -------------------------------------------------------------------------------------------

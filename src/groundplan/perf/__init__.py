@@ -4,13 +4,14 @@ from groundplan.perf._control import chunk_delay_steps
 from groundplan.perf._estimate import Estimate, EstimateRow, chat_workload, estimate
 from groundplan.perf._points import operating_points
 from groundplan.perf._staffing import StaffingCache, staffing
-from groundplan.perf._types import EngineService, OperatingPoint, Points, QueueService, Refusal
+from groundplan.perf._types import EngineService, OperatingPoint, PerfError, Points, QueueService, Refusal
 
 __all__ = [
     "EngineService",
     "Estimate",
     "EstimateRow",
     "OperatingPoint",
+    "PerfError",
     "Points",
     "QueueService",
     "Refusal",

@@ -12,7 +12,7 @@ from groundplan.perf._llm import precisions
 from groundplan.perf._power import replica_draw
 from groundplan.perf._queue import best_queue_batch, saturated_per_s
 from groundplan.perf._shape import BYTES
-from groundplan.perf._types import PS_PER_MS, PS_PER_S, OperatingPoint, QueueService, Refusal, Refused
+from groundplan.perf._types import PS_PER_MS, PS_PER_S, OperatingPoint, QueueService, Refusal, Refused, wrong
 from groundplan.spec import ControlWorkload
 
 ENGINE = "policy server, compiled, default 2026"
@@ -96,9 +96,10 @@ def _decode_s(arch: VlaArch, roof: Roofline, batch: int, prefix: float, chunk_st
 
 
 def chunk_delay_steps(latency_ms: float, control_hz: float) -> int:
-    """Control steps that pass while a call is under way: d = ceil(L f)."""
-    if not (math.isfinite(latency_ms) and latency_ms >= 0 and control_hz > 0):
-        raise ValueError(f"latency {latency_ms} ms and {control_hz} Hz do not make a delay")
+    """Control steps that pass while a call is under way: d = ceil(L f). PerfError unless L >= 0 and f > 0, finite."""
+    if not (math.isfinite(latency_ms) and latency_ms >= 0 and math.isfinite(control_hz) and control_hz > 0):
+        what = f"latency {latency_ms} ms and {control_hz} Hz do not make a delay"
+        raise wrong("chunk_delay_steps", what, "give a latency of at least 0 and a positive rate")
     return math.ceil(latency_ms * control_hz / 1e3 - 1e-9)
 
 

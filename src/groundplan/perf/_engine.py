@@ -122,7 +122,10 @@ class Engine:
         return self.dense_s(rows) + self.profile.sequence_s * rows
 
     def context_s(self) -> float:
-        """Seconds per cached token that a decode step reads (and, with MLA, multiplies)."""
+        """Seconds per cached token that a decode step reads (and, with MLA, multiplies).
+
+        With fewer sequences than stages a pipeline is not full and this is too short: there weights decide anyway.
+        """
         shape, profile = self.shape, self.profile
         read = shape.full_layers * shape.kv_layer_bytes / shape.kv_shards(self.tensor_parallel)
         slope = read / (profile.kv_read_share * self.chip.read_bytes_per_s)

@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from groundplan.catalog import BITS, Catalog, ModelCard, Server
+from groundplan.catalog import BITS, Catalog, ModelCard, Server, TransformerArch
 from groundplan.kernel import EngineLimits, StepTime
 from groundplan.perf._chip import Chip, chip_of
 from groundplan.perf._engine import Engine
@@ -176,6 +176,8 @@ def token_budget(engine: Engine, tpot_ms: float) -> int:
 def llm_points(workload: LlmWorkload, server: Server, catalog: Catalog) -> Iterator[OperatingPoint | Refusal]:
     """A point per precision and layout that fits and meets the service level unloaded, or why not."""
     card, chip = catalog.model(workload.model), chip_of(server, catalog)
+    if not isinstance(card.arch, TransformerArch):
+        raise Refused("kind", f"{card.id} is a {card.arch.type} model, not a language model")
     needed = quantile_tokens(workload.prompt, 0.5) + quantile_tokens(workload.output, 0.5)
     if card.context_tokens is not None and needed > card.context_tokens:
         raise Refused("kind", f"half the requests exceed the {card.context_tokens} tokens of context of {card.id}")

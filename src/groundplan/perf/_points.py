@@ -25,6 +25,8 @@ from groundplan.spec import (
 )
 
 MOST_POINTS = 3
+LEAST_SHARE = 0.25
+"""A served point below this share of the best capacity per slot is not offered: it barely meets the level alone."""
 
 
 def operating_points(workload: AnyWorkload, server: Server, catalog: Catalog) -> Points:
@@ -73,9 +75,11 @@ def _all(workload: AnyWorkload, server: Server, catalog: Catalog) -> Iterator[Op
 def pareto(points: Iterable[OperatingPoint]) -> tuple[OperatingPoint, ...]:
     """Points that no other beats in capacity per slot, slots and latency at once; at most three of them.
 
-    Kept beyond the best capacity per slot: the fewest slots, then the least latency.
+    Kept beyond the best capacity per slot: the fewest slots, then the least latency. None far below the best.
     """
-    candidates = list(points)
+    given = list(points)
+    least = LEAST_SHARE * max((point.capacity_per_slot for point in given), default=0.0)
+    candidates = [point for point in given if point.capacity_per_slot >= least]
     front = [p for p in candidates if not any(_beats(q, p) for q in candidates)]
     front.sort(key=lambda p: (-p.capacity_per_slot, p.id))
     wanted = [

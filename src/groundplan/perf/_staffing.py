@@ -8,17 +8,21 @@ from dataclasses import dataclass, field
 
 from groundplan.kernel import KernelError, LlmPool, QueuePool, StaffingCurve, staffing_curve
 from groundplan.perf._control import latency_limit_ms
-from groundplan.perf._types import EngineService, OperatingPoint, QueueService, Refusal, Refused
+from groundplan.perf._types import EngineService, OperatingPoint, QueueService, Refusal, wrong
 from groundplan.spec import AnyWorkload, ControlWorkload, LlmWorkload, Served, StreamWorkload, VisionWorkload
 
 NETWORK_GRID_MS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0)
-POOLS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
+POOLS = (1, 2, 3, 4, 8, 16, 32)
 SEEDS = (1, 2, 3)
 TOLERANCE = 0.02
+TOP = 0.96
+"""No pool is planned nearer to saturation than this, margin not counted: there a queue outlasts any busy hour."""
+MARGIN = 0.06
+"""Taken off every load found: near saturation queues of short runs look shorter than those of a day."""
 PLANNING_ERRORS = 0.34
 """Standard errors added to a percentile: three estimates in a row lie this low with a chance of 5 %."""
-LLM_REQUESTS = 3000
-LLM_REQUESTS_PER_REPLICA = 200
+LLM_REQUESTS = 6000
+LLM_REQUESTS_PER_REPLICA = 300
 QUEUE_REQUESTS = 20_000
 
 Levels = tuple[tuple[float, float], ...]
@@ -41,7 +45,7 @@ class StaffingCache:
 def rounded_network_ms(network_ms: float) -> float:
     """The next grid value up (safe: a longer network only tightens); beyond the grid it doubles."""
     if not (math.isfinite(network_ms) and network_ms >= 0):
-        raise ValueError(f"network_ms must be finite and not negative, is {network_ms}")
+        raise wrong("staffing.network_ms", f"must be finite and not negative, is {network_ms}", "give milliseconds")
     if network_ms == 0:
         return 0.0
     last = NETWORK_GRID_MS[-1]
@@ -60,12 +64,14 @@ def staffing(
 
     Load is demand / point.capacity_per_s, and the curve reaches load_max (its last tangent is open). network_ms, the
     p99 round trip, is rounded up to a small grid; it tightens TTFT or latency, not TPOT (tokens stream). Refused by
-    rule `latency` when no pool meets the level, `kind` for batch work. Fixed seeds: equal input, equal curve.
+    rule `latency` when no pool meets the level, `kind` for batch work; PerfError for a negative or infinite figure.
+    Fixed seeds: equal input, equal curve.
     """
     if point.service is None or not isinstance(workload, Served):
         return Refusal("kind", f"{workload.id} is batch work: gangs run, they do not queue")
     if not (math.isfinite(load_max) and load_max > 0):
-        raise ValueError(f"load_max must be positive and finite, is {load_max}")
+        hint = "give demand over capacity_per_s"
+        raise wrong("staffing.load_max", f"must be positive and finite, is {load_max}", hint)
     store = StaffingCache() if cache is None else cache
     network, most = rounded_network_ms(network_ms), _most_replicas(load_max)
     key = (point.id, network, most)
@@ -94,7 +100,7 @@ def _curve(
 
     pools = tuple(count for count in POOLS if count <= most)
     try:
-        return staffing_curve(strain, replicas=pools, seeds=SEEDS, tolerance=TOLERANCE)
+        return staffing_curve(strain, replicas=pools, seeds=SEEDS, margin=MARGIN, tolerance=TOLERANCE, top=TOP)
     except KernelError as error:
         why = f"{point.id} with {network_ms:g} ms of network: {error}"
         return Refusal("latency", why)
@@ -106,7 +112,9 @@ def _measure(workload: Served, point: OperatingPoint) -> Measure:
         return _llm_measure(workload, point, point.service)
     if isinstance(point.service, QueueService) and not isinstance(workload, LlmWorkload):
         return _queue_measure(workload, point, point.service)
-    raise Refused("kind", f"{point.id} is not a point of {workload.id}")
+    raise wrong(
+        "staffing.point", f"{point.id} is not a point of {workload.id}", "ask operating_points for this workload"
+    )
 
 
 def llm_pool(workload: LlmWorkload, service: EngineService) -> LlmPool:

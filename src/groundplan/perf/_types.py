@@ -6,12 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from groundplan.errors import GroundplanError, Issue
 from groundplan.kernel import EngineLimits, StepTime
 from groundplan.plan import PointRow
 
 Rule = Literal["memory", "latency", "format", "kind", "missing-figure", "chunk"]
 PS_PER_MS = 10**9
 PS_PER_S = 10**12
+
+
+class PerfError(GroundplanError):
+    """A question that has no answer: a negative or infinite latency or load, a point of another workload."""
+
+
+def wrong(where: str, what: str, hint: str) -> PerfError:
+    """The error for one wrong argument."""
+    return PerfError(Issue("perf", where, what, hint))
 
 
 @dataclass(frozen=True, slots=True)
