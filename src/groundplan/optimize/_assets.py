@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from groundplan.optimize._frame import Frame, table, take, total
+from groundplan.optimize._frame import Frame, entries, table, take, total
 from groundplan.optimize._serving import Rows, earlier, later
 from groundplan.optimize._variables import Variables
 
@@ -198,11 +198,10 @@ def billed_peak(f: Frame, v: Variables) -> Rows:
     least = table([row.site.hosting.contract_minimum_kw for row in f.problem.sites], f.site)  # type: ignore[union-attr]
     yield "billed_peak", v.billed - draw(f, v) * factor >= 0
     yield "billed_minimum", v.billed - v.opened * least >= 0
-    for k, row in enumerate(f.problem.sites):
-        for t, u in row.ratchet:
-            now, then = ({"site": f.site[k], "period": f.period[x]} for x in (t, u))
-            rise = (1 * v.billed.sel(now)).drop_vars(["site", "period"]) - (1 * v.billed.sel(then)).drop_vars(["site", "period"])
-            yield f"billed_ratchet[{f.site[k]},{f.period[t]},{f.period[u]}]", rise >= 0
+    pairs = [(k, t, u) for k, row in enumerate(f.problem.sites) for t, u in row.ratchet]
+    if pairs:
+        site, now, then = (list(column) for column in zip(*pairs, strict=True))
+        yield "billed_ratchet", entries(v.billed, site=site, period=now) - entries(v.billed, site=site, period=then) >= 0
 
 
 def draw(f: Frame, v: Variables) -> Any:

@@ -39,6 +39,18 @@ def take(variable: Any, dim: str, members: xr.DataArray) -> Expression:
     return (1 * variable.sel({dim: members})).drop_vars(dim)
 
 
+def entries(variable: Any, **positions: Sequence[int]) -> Expression:
+    """One row for each tuple of positions, along a new dimension `entry`."""
+    entry = pd.RangeIndex(len(next(iter(positions.values()))), name="entry")
+    picks = {dim: xr.DataArray(list(where), coords=[entry], dims=["entry"]) for dim, where in positions.items()}
+    return (1 * variable.isel(picks)).drop_vars(list(positions))
+
+
+def keyed(keys: Sequence[str]) -> xr.DataArray:
+    """Group labels for the rows of `entries`."""
+    return xr.DataArray(list(keys), coords=[pd.RangeIndex(len(keys), name="entry")], dims=["entry"])
+
+
 @dataclass(frozen=True)
 class Group:
     """Cells that may share nodes in one pool: all of them, or those of one workload with nodes of its own."""

@@ -5,6 +5,7 @@ The child stops on gap or node limit, which are reproducible; the clock is a saf
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -132,8 +133,12 @@ def _answer(highspy: Any, highs: Any, integer: bool) -> Answer:
 
 
 def _serve() -> None:
+    """Answer one question on standard input; whatever the solver prints goes to standard error."""
+    answer_to = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
     arrays, stop, start = pickle.loads(sys.stdin.buffer.read())
-    sys.stdout.buffer.write(pickle.dumps(solve(arrays, stop, start)))
+    with answer_to:
+        answer_to.write(pickle.dumps(solve(arrays, stop, start)))
 
 
 if __name__ == "__main__":

@@ -269,4 +269,4 @@ def _existing_residual(f: Frame, v: Variables) -> Any:
     live = [end >= len(f.period) for end in life_end(f)]
     worth = [x.resale_usd * (1 - x.resale_decline_per_year_rate) ** years * ok for (_, x), ok in zip(owned, live, strict=True)]
     counts = table([float(x.nodes_count) for _, x in owned], f.existing)
-    return ((counts - 1 * v.retired.isel(period=-1).drop_vars("period")) * table(worth, f.existing)).sum()
+    return ((counts - (1 * v.retired.isel(period=-1)).drop_vars("period")) * table(worth, f.existing)).sum()

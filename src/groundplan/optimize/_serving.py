@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from groundplan.optimize._frame import Frame, table, take, total
+from groundplan.optimize._frame import Frame, entries, keyed, table, take, total
 from groundplan.optimize._variables import Variables, demand_share
 
 Rows = Iterator[tuple[str, Any]]
@@ -105,15 +105,9 @@ def _size_use(f: Frame, v: Variables) -> Any:
             counts += [pattern[k] for pattern in row.patterns]
         start += len(row.patterns)
     size = pd.Index(keys, name="size", dtype=object)
-    used = _rows(v.replicas, "cell", [f.cell[c] for c, _ in cells], [key for _, key in cells], np.ones(len(cells)), size)
-    offered = _rows(v.filled, "filling", [f.filling[k] for k in columns], members, np.array(counts, float), size)
-    return used - offered
-
-
-def _rows(variable: Any, dim: str, labels: list[Any], keys: list[str], factors: np.ndarray, size: pd.Index) -> Any:
-    entry = pd.RangeIndex(len(labels), name="entry")
-    picked = take(variable, dim, xr.DataArray(labels, coords=[entry], dims=["entry"]))
-    return total(picked * table(factors, entry), xr.DataArray(keys, coords=[entry], dims=["entry"]), size)
+    used = total(entries(v.replicas, cell=[c for c, _ in cells]), keyed([key for _, key in cells]), size)
+    weight = table(np.array(counts, float), pd.RangeIndex(len(counts), name="entry"))
+    return used - total(entries(v.filled, filling=columns) * weight, keyed(members), size)
 
 
 def pool_room(f: Frame, v: Variables) -> Rows:
@@ -138,6 +132,12 @@ def rented(f: Frame, v: Variables) -> Any:
     rentals = [(g, rental) for g, pool in enumerate(f.problem.pools) for rental in pool.rentals]
     owner = f.of(f.rental, f.pool, [g for g, _ in rentals])
     return total(committed(f, v) + v.on_demand, owner, f.pool)
+
+
+def installed_and_committed(f: Frame, v: Variables) -> Any:
+    """[pool, period] nodes that are there whatever is rented by the hour."""
+    rentals = [g for g, pool in enumerate(f.problem.pools) for _ in pool.rentals]
+    return v.installed + total(committed(f, v), f.of(f.rental, f.pool, rentals), f.pool)
 
 
 def committed(f: Frame, v: Variables) -> Any:

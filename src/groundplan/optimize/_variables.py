@@ -236,7 +236,7 @@ def _run_upper(frame: Frame) -> xr.DataArray:
         due = np.zeros(len(frame.period))
         for window in frame.problem.jobs[cell.job].windows:
             due[list(window.periods)] = 1
-        rows.append(hours * (cell.allowed * due)[:, None])
+        rows.append(np.where(hours * (cell.allowed * due)[:, None] > 0, np.inf, 0.0))
     return _stack(rows, frame.run, frame.period, frame.bucket)
 
 

@@ -19,6 +19,7 @@ from groundplan.problem._demand import Commodity, Job, commodities, jobs
 from groundplan.problem._energy import demand_charge_usd_per_kw_month, energy_price_usd_per_kwh, ratchet_pairs, tariff_of
 from groundplan.problem._network import link_between, network_ms
 from groundplan.problem._pools import Pool, first_day, pools, sized
+from groundplan.problem._prune import replicas_needed, worth_offering, worth_running
 from groundplan.problem._problem import BatchCell, Cell, PowerSite, Problem, TokenCell
 from groundplan.spec import AnyWorkload, Factory, Link, LlmWorkload, LoadedSpec, Rule, Site, TokenOffer
 
@@ -47,7 +48,10 @@ def build(loaded: LoadedSpec, catalog: Catalog, progress: Progress = lambda _: N
             staffed += rows
             refusals += refused
     refusals += _batch_refusals(jobs(factory, calendar), found_pools, estimates)
+    offered = {row.point for row in staffed}
+    batch = {job.workload.id for job in jobs(factory, calendar)}
     points = [point.row() for found, _ in estimates.values() for point in found]
+    points = [row for row in points if row.id in offered or row.workload in batch]
     return build_from_tables(loaded, catalog, points, staffed, refusals)
 
 
@@ -97,7 +101,7 @@ def _staff(
     law = _law(factory, calendar, workload, pool.site)
     if not law.allowed.any():
         return [], [_refusal(workload, origin, pool, law.rule, law.why)]
-    rows: list[StaffingRow] = []
+    rows: list[tuple[PointRow, StaffingRow]] = []
     reasons = [(r.rule, r.why) for r in refused]
     for point in points:
         row = point.row()
@@ -106,9 +110,9 @@ def _staff(
             reasons.append((curve.rule, curve.why))
             continue
         tangents = tuple(TangentRow(alpha=t.alpha, beta=t.beta, load_max=t.load_max) for t in curve.tangents)
-        rows.append(StaffingRow(point=row.id, origin=origin, site=pool.site.id, network_ms=way_ms, tangents=tangents))
+        rows.append((row, StaffingRow(point=row.id, origin=origin, site=pool.site.id, network_ms=way_ms, tangents=tangents)))
     if rows:
-        return rows, []
+        return [row for _, row in worth_offering(rows, commodity.peak_load, least_replicas(workload))], []
     rule, why = reasons[0] if reasons else ("no-point", f"no operating point of {workload.id} on {pool.server.id}")
     return [], [_refusal(workload, origin, pool, rule, why)]
 
@@ -155,7 +159,7 @@ def build_from_tables(
     cells = _cells(factory, calendar, served, found_pools, all_points, all_staffing)
     batch_cells = _batch_cells(factory, calendar, todo, found_pools, all_points, refused)
     token_cells = _token_cells(factory, calendar, catalog, served, refused)
-    found_pools = _sized_pools(found_pools, served, cells, batch_cells)
+    found_pools = _sized_pools(found_pools, calendar, served, todo, cells, batch_cells)
     problem = Problem(
         factory=factory,
         spec_hash=loaded.spec_hash,
@@ -196,11 +200,15 @@ def _cells(
                 point = by_id[row.point]
                 if (row.origin, row.site, point.workload, point.server) != (commodity.origin, pool.site.id, workload.id, pool.server.id):
                     continue
-                least = 1 if workload.survives == "none" else 2
                 key = f"{commodity.key}>{pool.key}>{point.id.rsplit('/', 1)[-1]}"
                 if allowed.any():
-                    found.append(Cell(i, g, point, row, allowed, least, key))
+                    found.append(Cell(i, g, point, row, allowed, least_replicas(workload), key))
     return tuple(found)
+
+
+def least_replicas(workload: AnyWorkload) -> int:
+    """One, and a spare where a node or a site may be lost."""
+    return 1 if workload.survives == "none" else 2
 
 
 def _batch_cells(
@@ -223,7 +231,7 @@ def _batch_cells(
             if mine and not law.allowed.any():
                 refused.append(_refusal(job.workload, job.origin, pool, law.rule, law.why))
                 continue
-            for point in mine:
+            for point in worth_running(mine) if job.workload.kind != "pretrain" else mine:
                 nodes = point.slots_per_replica * point.nodes_per_replica / pool.slots
                 key = f"{job.key}>{pool.key}>{point.id.rsplit('/', 1)[-1]}"
                 found.append(BatchCell(j, g, point, law.allowed, nodes, key))
@@ -288,7 +296,9 @@ def price_day(factory: Factory) -> date:
 
 def _sized_pools(
     found_pools: tuple[Pool, ...],
+    calendar: Calendar,
     served: tuple[Commodity, ...],
+    todo: tuple[Job, ...],
     cells: tuple[Cell, ...],
     batch_cells: tuple[BatchCell, ...],
 ) -> tuple[Pool, ...]:
@@ -299,7 +309,8 @@ def _sized_pools(
         for i in {cell.commodity for cell in cells if cell.pool == g}:
             nodes += max(_nodes_at_most(cell, served[i], pool) for cell in cells if (cell.pool, cell.commodity) == (g, i))
         for j in {cell.job for cell in batch_cells if cell.pool == g}:
-            nodes += ceil(max(cell.gang_nodes for cell in batch_cells if (cell.pool, cell.job) == (g, j)))
+            mine = [cell for cell in batch_cells if (cell.pool, cell.job) == (g, j)]
+            nodes += max(_batch_nodes_at_most(cell, todo[j], calendar) for cell in mine)
         critical = any(cell.pool == g and served[cell.commodity].workload.survives != "none" for cell in cells)
         sized_pools.append(sized(pool, ceil(nodes), critical))
     return tuple(sized_pools)
@@ -309,11 +320,17 @@ def _nodes_at_most(cell: Cell, commodity: Commodity, pool: Pool) -> int:
     return ceil(most_replicas(cell, commodity) * cell.point.slots_per_replica * cell.point.nodes_per_replica / pool.slots)
 
 
+def _batch_nodes_at_most(cell: BatchCell, job: Job, calendar: Calendar) -> int:
+    """Nodes with which this cell alone does the job's busiest window; at least one gang."""
+    hours = calendar.hours.sum(axis=1)
+    gangs = [w.work_units / (cell.point.capacity_per_s * hours[list(w.periods)].sum()) for w in job.windows if w.periods]
+    return ceil(max([1.0, *gangs]) * cell.gang_nodes)
+
+
 def most_replicas(cell: Cell, commodity: Commodity) -> int:
     """Replicas that the whole peak load of the commodity would need in this cell."""
     load = min(commodity.peak_load / cell.point.capacity_per_s, cell.load_max)
-    fitting = [t for t in cell.staffing.tangents if t.load_max >= load - 1e-12] or [max(cell.staffing.tangents, key=lambda t: t.load_max)]
-    return max(cell.least_replicas, ceil(min(t.alpha * load + t.beta for t in fitting) - 1e-9))
+    return max(cell.least_replicas, replicas_needed(cell.staffing, load) or 0)
 
 
 def _power_sites(

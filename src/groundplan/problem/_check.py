@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from groundplan.errors import Infeasible, Issue, SpecError
-from groundplan.finance import money_pump
+from groundplan.finance import MoneyPump, OfferTerms, money_pump
+from groundplan.problem._pools import Pool
 from groundplan.problem._problem import Problem
+from groundplan.spec import Existing
 
 
 def check_coverage(problem: Problem) -> None:
@@ -69,23 +71,36 @@ def _gap(problem: Problem, able: np.ndarray, workload: str, origin: str) -> Issu
 
 
 def check_money_pump(problem: Problem) -> None:
-    """No offer may earn money by being bought and left idle (formulation section 4.10). Raises SpecError."""
-    issues = []
-    factory, calendar = problem.factory, problem.calendar
-    for offer in factory.purchases:
-        life = next((pool.life_months for pool in problem.pools if pool.purchase and pool.purchase.id == offer.id), None)
-        if life is None:
-            continue
-        prices = [offer.price_usd * (1 + offer.price_change_per_year_rate) ** (m / 12) for m in calendar.start_month]
-        pump = money_pump(
-            prices_usd=prices,
-            start_months=[int(m) for m in calendar.start_month],
-            horizon_months=calendar.horizon_months,
-            life_months=life,
-            rate=factory.money.discount_rate,
-        )
-        if pump:
-            what = f"buying {offer.server} early and holding it idle earns money: {pump}"
-            issues.append(Issue("money-pump", f"purchases.{offer.id}.price_change_per_year_rate", what, "lower the price rise"))
-    if issues:
+    """No existing node may sell for more than a new one costs: the program would trade instead of serve.
+
+    Of the three pumps of formulation 4.10 this is the one that these conventions leave open: what was bought is
+    credited at the end with no more than was paid (so its residual pays nobody), and buying ahead of a price rise
+    is a decision, not free money. Raises SpecError.
+    """
+    calendar = problem.calendar
+    terms = [_terms(pool, owned) for pool in problem.pools if pool.purchase for owned in pool.existing]
+    pumps = money_pump(
+        terms,
+        order_months=[float(month) for month in calendar.start_month],
+        horizon_months=float(calendar.horizon_months),
+        rate=calendar.discount_rate,
+    )
+    if issues := [_pump_issue(pump) for pump in pumps if pump.kind == "resale"]:
         raise SpecError(issues)
+
+
+def _terms(pool: Pool, owned: Existing) -> OfferTerms:
+    assert pool.purchase is not None
+    return OfferTerms(
+        offer=owned.id,
+        price_usd=pool.purchase.price_usd,
+        price_change_per_year_rate=pool.purchase.price_change_per_year_rate,
+        life_months=float(pool.life_months),
+        resale_usd=owned.resale_usd,
+        resale_decline_per_year_rate=owned.resale_decline_per_year_rate,
+    )
+
+
+def _pump_issue(pump: MoneyPump) -> Issue:
+    what = f"in month {pump.from_month:g} a used node sells for {pump.gain_usd:,.0f} USD more than a new one costs"
+    return Issue("money-pump", f"existing.{pump.offer}.resale_usd", what, "lower resale_usd or correct the price of the offer")
