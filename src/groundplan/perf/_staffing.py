@@ -96,12 +96,14 @@ def _curve(
         if key not in store.levels:
             store.levels[key] = measure(replicas, load, seed)
         (first, limit), *rest = store.levels[key]
-        return max((first + network_ms) / limit, *(got / most for got, most in rest), 0.0)
+        return max([(first + network_ms) / limit, *(achieved / level for achieved, level in rest)])
 
     pools = tuple(count for count in POOLS if count <= most)
     try:
         return staffing_curve(strain, replicas=pools, seeds=SEEDS, margin=MARGIN, tolerance=TOLERANCE, top=TOP)
     except KernelError as error:
+        if not error.issues[0].where.lower().startswith("staffing"):
+            raise
         why = f"{point.id} with {network_ms:g} ms of network: {error}"
         return Refusal("latency", why)
 
