@@ -568,10 +568,34 @@ def gang_without_room(plan, spec, catalog):
     return edit(plan, "batch", lambda r: r.gang_hours > 0, lambda r: {"gang_hours": 1e4 * r.gang_hours})
 
 
+def _pretrained(spec: Any) -> set[str]:
+    return {workload.id for workload in spec.factory.workloads if workload.kind == "pretrain"}
+
+
 @breaks("batch")
 def gang_split_over_pools(plan, spec, catalog):
-    other = [site.id for site in spec.factory.sites]
-    return edit(plan, "batch", lambda r: r.gang_hours > 0, lambda r: {"site": next(s for s in other if s != r.site)})
+    """A second pool runs for an hour in the same period."""
+    row = next((row for row in plan.batch if row.workload in _pretrained(spec)), None)
+    if row is None:
+        return None
+    other = next(site.id for site in spec.factory.sites if site.id != row.site)
+    return put(plan, batch=[*rows(plan, "batch"), row.model_dump() | {"site": other, "gang_hours": 1.0}])
+
+
+@breaks("batch")
+def two_gangs_pose_as_one(plan, spec, catalog):
+    """All hours of a pretraining in one bucket, and more than it has."""
+    more = lambda row: {"gang_hours": row.gang_hours + 8760.0}  # noqa: E731
+    return edit(plan, "batch", lambda r: r.workload in _pretrained(spec), more)
+
+
+@breaks("batch")
+def pretraining_after_its_date(plan, spec, catalog):
+    row = next((row for row in plan.batch if row.workload in _pretrained(spec)), None)
+    last = plan.periods[-1].id
+    if row is None or row.period == last:
+        return None
+    return put(plan, batch=[*rows(plan, "batch"), row.model_dump() | {"period": last, "gang_hours": 1.0}])
 
 
 # --- token APIs and links ---

@@ -253,6 +253,15 @@ def factory_values() -> dict[str, Any]:
             {"id": "tune", "kind": "finetune", "model": "talk", "method": "lora", "tokens_per_run": 1e8,
              "title": "tune", "data_classes": ["open"],
              "demand": [{"origin": "plant", "work_units_per_month": 10}]},
+            {
+                "id": "grow",
+                "kind": "pretrain",
+                "model": "talk",
+                "train_tokens": 4e11,
+                "title": "grow",
+                "data_classes": ["open"],
+                "demand": [{"origin": "plant", "start_month": "2027-04", "due_month": "2027-10"}],
+            },
         ],
         "purchases": [
             {"id": "buy8", "server": "eight-way", "sites": ["plant"], "price_usd": 250000, "price_scope": "node",
@@ -312,6 +321,10 @@ def gang_hours(period: str) -> dict[str, float]:
     return {"night": 2500.0, "weekend": 1500.0} if period == "y2" else {"night": 600.0, "weekend": 400.0}
 
 
+GROW = {"q2": {"night": 100.0, "weekend": 50.0}, "q3": {"weekend": 250.0}}
+"""Gang hours of the pretraining: 400 at 1e9 tokens an hour, between April and October."""
+
+
 def _points() -> list[dict[str, Any]]:
     memory = {
         "weights": 10.0,
@@ -331,6 +344,8 @@ def _points() -> list[dict[str, Any]]:
          "capacity_per_s": 40.0, "dynamic_kw": 0.8, "latency_ms": {"latency": 12.0}},
         {**shared, "id": "p-tune", "workload": "tune", "model": "talk", "slots_per_replica": 8,
          "capacity_per_s": 0.03, "dynamic_kw": 6.0, "latency_ms": {}},
+        {**shared, "id": "p-grow", "workload": "grow", "model": "talk", "slots_per_replica": 8,
+         "capacity_per_s": 1e9, "dynamic_kw": 5.0, "latency_ms": {}},
     ]  # fmt: skip
 
 
@@ -363,6 +378,8 @@ def _cells() -> dict[str, list[dict[str, Any]]]:
         where = "cloud" if period == "y2" else "plant"
         tune = {**at, "workload": "tune", "point": "p-tune", "site": where}
         rows["batch"] += [{**tune, "bucket": b, "gang_hours": h} for b, h in gang_hours(period).items()]
+        grow = {**at, "workload": "grow", "point": "p-grow", "site": "plant"}
+        rows["batch"] += [{**grow, "bucket": b, "gang_hours": h} for b, h in GROW.get(period, {}).items()]
     return rows
 
 
@@ -381,6 +398,8 @@ def plant_draw_kw(period: str, bucket: str) -> float:
     kw = 2.0 * PLANT_NODES[period] + 1.5 * 0.6 * chat(period, bucket) / 4 + 0.8 * 100 / 40
     if period != "y2" and bucket in gang_hours(period):
         kw += 6.0 * gang_hours(period)[bucket] / tau(period, bucket)
+    if bucket in GROW.get(period, {}):
+        kw += 5.0 * GROW[period][bucket] / tau(period, bucket)
     return kw
 
 

@@ -136,18 +136,27 @@ def _patterns(order: list[int], left: tuple[int, ...], slots: int) -> Iterator[t
 
 
 def batch(world: World, book: Book) -> None:
-    """Work is done in its window, on one pool per period, in whole gangs, in the room that serving leaves."""
+    """Work is done in its window, pretraining as one gang on one pool, in the room that serving leaves."""
     for job, demands in world.jobs.items():
         rows = [row for row in world.plan.batch if (row.workload, row.origin) == job]
         _work(world, book, job, demands, rows)
-        for span in world.spans:
-            pools = {(row.site, row.server) for row in rows if row.period == span.id and row.gang_hours > 0}
-            where = f"batch: {'@'.join(job)} {span.id}"
-            book.require(len(pools) <= 1, where, f"split over {len(pools)} pools")
+        if isinstance(world.workloads[job[0]], PretrainWorkload):
+            for span in world.spans:
+                _one_gang(world, book, job, span, [row for row in rows if row.period == span.id])
     for pool in world.pools:
         for span in world.spans:
             for bucket in world.plan.buckets:
                 _room(world, book, pool, span, bucket)
+
+
+def _one_gang(world: World, book: Book, job: Commodity, span: Span, rows: list[BatchRow]) -> None:
+    """Two gangs at half the speed are no gang: one pool in a period, no more hours than a bucket has."""
+    where = f"batch: {'@'.join(job)} {span.id}"
+    pools = {(row.site, row.server) for row in rows if row.gang_hours > 0}
+    book.require(len(pools) <= 1, where, f"split over {len(pools)} pools")
+    for bucket in world.plan.buckets:
+        hours = sum(row.gang_hours for row in rows if row.bucket == bucket)
+        book.at_most(hours, world.hours(span, bucket), f"{where} {bucket}", "gang hours")
 
 
 def _work(
