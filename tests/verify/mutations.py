@@ -583,6 +583,15 @@ def gang_split_over_pools(plan, spec, catalog):
 
 
 @breaks("batch")
+def gang_wider_than_its_pool(plan, spec, catalog):
+    """Whole nodes, by the hundred thousand: a gang must find its nodes there, however short it runs."""
+    point = next((row.point for row in plan.batch if row.gang_hours > 0), None)
+    slots = {server.id: server.accelerators_count or server.cpu_cores for server in catalog.servers.rows}
+    wide = lambda row: {"nodes_per_replica": 100_000, "slots_per_replica": slots[row.server]}  # noqa: E731
+    return edit(plan, "points", lambda row: row.id == point, wide) if point else None
+
+
+@breaks("batch")
 def two_gangs_pose_as_one(plan, spec, catalog):
     """All hours of a pretraining in one bucket, and more than it has."""
     more = lambda row: {"gang_hours": row.gang_hours + 8760.0}  # noqa: E731

@@ -334,7 +334,7 @@ def _residual(world: World) -> Iterator[Payment]:
         yield last, -_block_usd(world, row) * unpaid
     for item in world.factory.existing:
         factor = yearly(-item.resale_decline_per_year_rate, world.horizon)
-        yield last, -world.kept(item, world.horizon) * exact(item.resale_usd) * factor
+        yield last, -world.kept(item, last.start) * exact(item.resale_usd) * factor
 
 
 def annuity_left(rate: float, life_months: float, age_months: float) -> Decimal:

@@ -204,12 +204,12 @@ def _room(world: World, book: Book, pool: Pool, span: Span, bucket: str) -> None
     usable, bursts = world.usable(pool, span), world.burst_hours(pool, span, bucket) / hours
     where = f"batch: {pool[0]}/{pool[1]} {span.id} {bucket}"
     book.at_most(serving + running, usable + bursts, where, "nodes busy")
-    reach = usable + (_burst_nodes(world, pool) if bursts else 0)
+    reach = world.installed(pool, span) + world.committed(pool, span) + _on_demand_quota(world, pool)
     for point, gang_hours in gangs:
         if gang_hours > 0:
             book.at_most(world.nodes_of(point), reach, where, f"nodes of one gang of {point.id}")
 
 
-def _burst_nodes(world: World, pool: Pool) -> int:
+def _on_demand_quota(world: World, pool: Pool) -> int:
     offers = (offer for offer in world.factory.rentals if offer.term == "on-demand")
     return sum(offer.quota_nodes for offer in offers if world.pool_of(offer) == pool)

@@ -310,6 +310,11 @@ class World:
         rows = (row for row in self.plan.rents if self.pool_of(self.rentals[row.offer]) == pool)
         return sum(row.nodes for row in rows if self.holds(row, span))
 
+    def committed(self, pool: Pool, span: Span) -> int:
+        """Nodes held under commitments alone."""
+        rows = (row for row in self.plan.rents if self.rentals[row.offer].term in TERM_MONTHS)
+        return sum(r.nodes for r in rows if self.pool_of(self.rentals[r.offer]) == pool and self.holds(r, span))
+
     def pool_of(self, offer: RentalOffer) -> Pool:
         return offer.site, self.server(offer.server).id
 
