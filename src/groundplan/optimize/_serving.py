@@ -37,15 +37,23 @@ def staffing(f: Frame, v: Variables) -> Rows:
     which tangent applies is a binary, and load_max bounds it without a free big-M.
     """
     cells = f.of(f.tangent, f.cell, [row[0] for row in f.tangents])
-    alpha, beta, most = (table([row[k] for row in f.tangents], f.tangent) for k in (1, 2, 3))
+    alpha, beta = (table([row[k] for row in f.tangents], f.tangent) for k in (1, 2))
     covered = total(1 * v.staffed, cells, f.cell)
     yield "staffing_load", covered - v.load * f.replica_load >= 0
-    yield "staffing_range", v.staffed - v.pick * most <= 0
+    yield "staffing_range", v.staffed - v.pick * _reach(f) <= 0
     yield "staffing_pick", total(1 * v.pick, cells, f.cell) - v.open == 0
     yield "staffing", v.replicas - total(v.staffed * alpha + v.pick * beta, cells, f.cell) >= 0
     if len(f.escape):
         carried = v.escape * f.of(f.escape, f.cell, [c for _, c in f.escapes]).copy(data=_escape_load(f))
         yield "staffing_loss", take(covered, "cell", _cell_of_escape(f)) - carried >= 0
+
+
+def _reach(f: Frame) -> xr.DataArray:
+    """[tangent, period] largest load the tangent may cover: its own end, or the peak of the period, whichever is less."""
+    share, load = demand_share(f), f.replica_load.values
+    peaks = [share[f.problem.cells[c].commodity][:, -1] * load[c] * f.problem.cells[c].allowed for c, *_ in f.tangents]
+    ends = np.array([row[3] for row in f.tangents])
+    return table(np.minimum(np.array(peaks).reshape(len(ends), -1), ends[:, None]), f.tangent, f.period)
 
 
 def _cell_of_escape(f: Frame) -> xr.DataArray:

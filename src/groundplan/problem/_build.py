@@ -19,7 +19,7 @@ from groundplan.problem._demand import Commodity, Job, commodities, jobs
 from groundplan.problem._energy import demand_charge_usd_per_kw_month, energy_price_usd_per_kwh, ratchet_pairs, tariff_of
 from groundplan.problem._network import link_between, network_ms
 from groundplan.problem._pools import Pool, first_day, pools, sized
-from groundplan.problem._prune import replicas_needed, worth_offering, worth_running
+from groundplan.problem._prune import fewest_tangents, replicas_needed, worth_offering, worth_running
 from groundplan.problem._problem import BatchCell, Cell, PowerSite, Problem, TokenCell
 from groundplan.spec import AnyWorkload, Factory, Link, LlmWorkload, LoadedSpec, Rule, Site, TokenOffer
 
@@ -112,7 +112,8 @@ def _staff(
         tangents = tuple(TangentRow(alpha=t.alpha, beta=t.beta, load_max=t.load_max) for t in curve.tangents)
         rows.append((row, StaffingRow(point=row.id, origin=origin, site=pool.site.id, network_ms=way_ms, tangents=tangents)))
     if rows:
-        return [row for _, row in worth_offering(rows, commodity.peak_load, least_replicas(workload))], []
+        peak, least = commodity.peak_load, least_replicas(workload)
+        return [fewest_tangents(point, row, peak, least) for point, row in worth_offering(rows, peak, least)], []
     rule, why = reasons[0] if reasons else ("no-point", f"no operating point of {workload.id} on {pool.server.id}")
     return [], [_refusal(workload, origin, pool, rule, why)]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from math import ceil
 
 import numpy as np
 
-from groundplan.plan import PointRow, StaffingRow
+from groundplan.plan import PointRow, StaffingRow, TangentRow
 
 GRID = 60
 
@@ -58,3 +59,29 @@ def worth_running(points: list[PointRow]) -> list[PointRow]:
         if not any(beats(other, point) for other in kept):
             kept.append(point)
     return kept
+
+
+def fewest_tangents(
+    point: PointRow, staffing: StaffingRow, peak_units_per_s: float, least_replicas: int, slack: float = 0.03
+) -> StaffingRow:
+    """One tangent, or two, where they ask for (nearly) the same whole replicas as all of them; each is safe alone.
+
+    Every tangent above one costs a binary in each period. `slack` is the mean over-provision that is accepted,
+    over loads up to the peak; the tables of the plan hold what was kept, and the bound speaks of them.
+    """
+    top = peak_units_per_s / point.capacity_per_s
+    loads = np.linspace(top / GRID, top, GRID)
+    best = _replicas(staffing.tangents, loads, least_replicas)
+    reachable = np.isfinite(best)
+    for count in (1, 2):
+        options = [_replicas(kept, loads, least_replicas) for kept in combinations(staffing.tangents, count)]
+        excess = [float((need[reachable] / best[reachable]).mean()) if np.isfinite(need[reachable]).all() else np.inf for need in options]
+        if excess and min(excess) <= 1 + slack:
+            chosen = list(combinations(staffing.tangents, count))[int(np.argmin(excess))]
+            return staffing.model_copy(update={"tangents": chosen})
+    return staffing
+
+
+def _replicas(tangents: tuple[TangentRow, ...], loads: np.ndarray, least_replicas: int) -> np.ndarray:
+    needs = [np.where(loads <= t.load_max * (1 + 1e-12), np.ceil(t.alpha * loads + t.beta - 1e-9), np.inf) for t in tangents]
+    return np.maximum(np.min(needs, axis=0), least_replicas)
