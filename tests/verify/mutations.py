@@ -652,16 +652,18 @@ def link_paid_but_unused(plan, spec, catalog):
 
 @breaks("on_premise")
 def served_abroad(plan, spec, catalog):
+    """Next to nothing of a floored workload is left on own ground, in each bucket that is also served elsewhere."""
     own = {site.id for site in spec.factory.sites if site.tier in ON_PREMISE_TIERS}
     floors = {name for floor in spec.factory.on_premise_floors if floor.min_share > 0 for name in floor.workloads}
-    outside = {(r.workload, r.origin, r.period, r.bucket) for r in plan.loads if r.site not in own}
-    less = lambda row: {"units_per_s": 1e-3 * row.units_per_s}  # noqa: E731
-    return edit(
-        plan,
-        "loads",
-        lambda r: r.site in own and r.workload in floors and (r.workload, r.origin, r.period, r.bucket) in outside,
-        less,
-    )
+    outside = {(r.workload, r.period, r.bucket) for r in plan.loads if r.site not in own}
+    outside |= {(r.workload, r.period, r.bucket) for r in plan.tokens}
+
+    def less(row):
+        hit = row.site in own and row.workload in floors and (row.workload, row.period, row.bucket) in outside
+        return {"units_per_s": row.units_per_s * (1e-6 if hit else 1)}
+
+    spoilt = edit_all(plan, "loads", less)
+    return spoilt if spoilt and spoilt != plan and sees("on_premise", spoilt, spec, catalog) else None
 
 
 @breaks("carbon")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from groundplan.catalog import Accelerator
 from groundplan.plan import PEAK, PointRow, StaffingRow
-from groundplan.spec import AnalyticsWorkload, Batch, LlmWorkload, Served, StreamWorkload
+from groundplan.spec import AnalyticsWorkload, Batch, LlmWorkload, Served
 from groundplan.spec import Strict as Row
 from groundplan.verify._book import Book
 from groundplan.verify._world import World
@@ -30,6 +30,10 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "links": ("origin", "site", "period"),
 }
 """Fields that name a row of each list."""
+GIB = 1.073741824
+"""GB of one GiB: the nominal size of a memory is in GiB, whatever the data sheet writes."""
+PRINTED = 1e-4
+"""Relative slack of figures that are rounded for print before they are summed."""
 OFFERS = {"orders": "purchase", "rents": "rental", "bursts": "rental", "tokens": "token offer"}
 AMOUNTS = ("nodes", "count", "node_hours", "replicas", "units_per_s", "gang_hours", "fte", "billed_peak_kw")
 
@@ -194,9 +198,9 @@ def memory(world: World, book: Book) -> None:
             continue
         book.at_most(parts["total"], parts["available"], where, "GB on an accelerator")
         stated = sum(parts.get(part, 0.0) for part in ("weights", "kv", "activations", "reserve"))
-        book.at_most(stated, parts["total"], where, "GB of the parts over the total")
+        book.at_most(stated, parts["total"] * (1 + PRINTED), where, "GB of the parts over the total")
         if (size := world.catalog.accelerator(name).memory_gb) is not None:
-            book.at_most(parts["available"], size, where, f"GB available on {name}")
+            book.at_most(parts["available"], size * GIB, where, f"GB available on {name}")
         else:
             book.require(False, where, f"memory_gb of {name} is blank in the catalogue", "add the figure")
 
@@ -214,10 +218,11 @@ def format_(world: World, book: Book) -> None:
 
 
 def _allowed_precisions(world: World, point: PointRow) -> set[str]:
+    """The checkpoint's own format, and those that the file allows beside it."""
     workload = world.workloads[point.workload]
-    if workload.allowed_precisions or isinstance(workload, AnalyticsWorkload | StreamWorkload):
-        return set(workload.allowed_precisions) or {point.precision}
-    return {world.catalog.model(workload.model).native_precision}
+    if isinstance(workload, AnalyticsWorkload):
+        return {point.precision}
+    return {*workload.allowed_precisions, world.catalog.model(workload.model).native_precision}
 
 
 def _has_rate(chip: Accelerator, precision: str) -> bool:
