@@ -1,13 +1,9 @@
-"""Families for batch work: done by its date, in the room that serving leaves, in one pool at a time (8-10)."""
+"""Families for batch work: done by its date, in the room that serving leaves, gangs whole (formulation 8-10)."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import pandas as pd
-import xarray as xr
-
-from groundplan.optimize._frame import Frame, entries, keyed, table, take, total
+from groundplan.optimize._algebra import Axis, Expression, Table, table
+from groundplan.optimize._frame import Frame
 from groundplan.optimize._serving import Rows, available, installed_and_committed
 from groundplan.optimize._variables import Variables
 from groundplan.problem import BatchCell
@@ -16,47 +12,42 @@ from groundplan.problem import BatchCell
 def batch_work(f: Frame, v: Variables) -> Rows:
     """sum units per gang-hour x gang-hours / work >= 1 for each job and window [share of the work]."""
     windows = [(j, k, window) for j, job in enumerate(f.problem.jobs) for k, window in enumerate(job.windows)]
-    if not windows or not len(f.run):
-        return
+    axis = Axis("window", tuple(f"{f.job[j]}#{k}" for j, k, _ in windows))
     rows = [
-        (r, t, f"{f.job[j]}#{k}", cell.point.capacity_per_s / window.work_units)
-        for j, k, window in windows
+        (r, t, w, cell.point.capacity_per_s / window.work_units)
+        for w, (j, _, window) in enumerate(windows)
         for r, cell in enumerate(f.problem.batch_cells)
         for t in window.periods
         if cell.job == j
     ]
-    run, period, keys, speed = (list(column) for column in zip(*rows, strict=True))
-    done = entries(v.run, run=run, period=period).sum("bucket") * table(speed, pd.RangeIndex(len(rows), name="entry"))
-    index = pd.Index([f"{f.job[j]}#{k}" for j, k, _ in windows], name="window", dtype=object)
-    yield "batch_work", total(done, keyed(keys), index) >= 1
+    entry = Axis("entry", tuple(map(str, range(len(rows)))))
+    hours = v.run.sum(f.bucket).entries(entry, run=[r for r, *_ in rows], period=[t for _, t, *_ in rows])
+    done = (hours * table([speed for *_, speed in rows], entry)).total(entry, [w for _, _, w, _ in rows], axis)
+    yield "batch_work", done >= 1.0
 
 
 def batch_room(f: Frame, v: Variables) -> Rows:
-    """busy serving nodes + running gangs <= own + rented - spares + bursts, in every bucket but the peak [nodes]."""
-    if not len(f.run):
-        return
-    timed = f.bucket[:-1]
-    busy = total(v.load * (f.replica_load * _node_share(f)), f.pool_of_cell, f.pool)
+    """busy serving nodes + running gangs + spares <= own + rented + bursts, in every bucket but the peak [nodes]."""
+    pools = sorted({cell.pool for cell in f.problem.batch_cells})
+    timed = slice(0, len(f.bucket) - 1)
+    busy = f.by_pool(v.load * (f.replica_load * _node_share(f)))
     gangs = f.per_run([cell.gang_nodes for cell in f.problem.batch_cells])
-    running = total(v.run * gangs * f.per_hour, f.pool_of_run, f.pool)
-    spare = f.per_pool([float(pool.spare_nodes) for pool in f.problem.pools])
-    limit = available(f, v) - v.critical * spare
-    pools = pd.Index(sorted({f.pool[cell.pool] for cell in f.problem.batch_cells}), name="pool", dtype=object)
-    pick = {"pool": pools, "bucket": timed}
-    yield "batch_room", (busy + running - bursts(f, v)).sel(pick) - limit.sel(pool=pools) <= 0
+    running = f.runs_by_pool(v.run * gangs * f.per_hour)
+    spare = f.per_pool([pool.spare_nodes for pool in f.problem.pools])
+    room = available(f, v) - v.critical * spare
+    used = (busy + running - bursts(f, v)).part(f.bucket, timed).part(f.pool, pools)
+    yield "batch_room", used <= room.part(f.pool, pools)
 
 
-def _node_share(f: Frame) -> xr.DataArray:
+def _node_share(f: Frame) -> Table:
     """[cell] nodes that one busy replica fills."""
     pools = f.problem.pools
-    shares = [c.point.slots_per_replica * c.point.nodes_per_replica / pools[c.pool].slots for c in f.problem.cells]
-    return f.per_cell(shares)
+    return f.per_cell([c.point.slots_per_replica * c.point.nodes_per_replica / pools[c.pool].slots for c in f.problem.cells])
 
 
-def bursts(f: Frame, v: Variables) -> Any:
+def bursts(f: Frame, v: Variables) -> Expression:
     """[pool, period, bucket] on-demand nodes rented for batch alone."""
-    owner = f.of(f.rental, f.pool, [g for g, pool in enumerate(f.problem.pools) for _ in pool.rentals])
-    return total(1 * v.burst, owner, f.pool)
+    return v.burst.total(f.rental, f.rental_pools, f.pool)
 
 
 def batch_gang(f: Frame, v: Variables) -> Rows:
@@ -65,19 +56,18 @@ def batch_gang(f: Frame, v: Variables) -> Rows:
     Two half-speed gangs in two pools must not pose as one, nor half the nodes for twice the hours. Independent
     units (fine-tuning runs, video-seconds, core-hours) may use many gangs, so only gangs above one node need the flag.
     """
-    bound = [r for r, cell in enumerate(f.problem.batch_cells) if whole_gang(f, cell)]
-    if not bound:
-        return
-    some, timed = f.run[bound], f.bucket[:-1]
-    most = f.per_run([most_gangs(f, cell) for cell in f.problem.batch_cells]).sel(run=some)
-    yield "gang_on", v.run.sel(run=some, bucket=timed) - v.gang.sel(run=some) * (f.hours.sel(bucket=timed) * most) <= 0
-    single = [r for r in bound if f.problem.jobs[f.problem.batch_cells[r].job].workload.kind == "pretrain"]
-    if single:
-        owner = f.of(f.run[single], f.job, [f.problem.batch_cells[r].job for r in single])
-        yield "gang_one", total(1 * v.gang.sel(run=f.run[single]), owner, f.job) <= 1
-    gangs = f.per_run([cell.gang_nodes for cell in f.problem.batch_cells]).sel(run=some)
-    room = take(installed_and_committed(f, v), "pool", f.pool_of_run.sel(run=some))
-    yield "gang_fits", v.gang.sel(run=some) * gangs - room <= f.per_run(_burst_quota(f)).sel(run=some)
+    cells = f.problem.batch_cells
+    bound = [r for r, cell in enumerate(cells) if whole_gang(f, cell)]
+    some, timed = f.run[bound], slice(0, len(f.bucket) - 1)
+    gang = v.gang.part(f.run, bound)
+    most = table([most_gangs(f, cells[r]) for r in bound], some)
+    yield "gang_on", v.run.part(f.run, bound).part(f.bucket, timed) <= gang * most * f.hours.part(f.bucket, timed)
+    single = [k for k, r in enumerate(bound) if f.problem.jobs[cells[r].job].workload.kind == "pretrain"]
+    one = gang.part(some, single)
+    yield "gang_one", one.total(some[single], [cells[bound[k]].job for k in single], f.job) <= 1.0
+    room = installed_and_committed(f, v).take(f.pool, [cells[r].pool for r in bound], some)
+    needed = gang * table([cells[r].gang_nodes for r in bound], some)
+    yield "gang_fits", needed - room <= table([_burst_quota(f, cells[r]) for r in bound], some)
 
 
 def whole_gang(f: Frame, cell: BatchCell) -> bool:
@@ -92,8 +82,6 @@ def most_gangs(f: Frame, cell: BatchCell) -> float:
     return max(1.0, f.problem.pools[cell.pool].max_nodes / cell.gang_nodes)
 
 
-def _burst_quota(f: Frame) -> list[float]:
-    """[run] nodes that may be rented on demand in the pool."""
-    pools = f.problem.pools
-    quota = [sum(r.offer.quota_nodes for r in pool.rentals if r.term_months is None) for pool in pools]
-    return [float(quota[cell.pool]) for cell in f.problem.batch_cells]
+def _burst_quota(f: Frame, cell: BatchCell) -> float:
+    """Nodes that may be rented on demand in the pool of a batch cell."""
+    return sum(r.offer.quota_nodes for r in f.problem.pools[cell.pool].rentals if r.term_months is None)

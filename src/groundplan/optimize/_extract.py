@@ -50,34 +50,24 @@ class Reached:
 
 
 class Reader:
-    """Looks solution values up by linopy label."""
+    """Values of variables in a solution."""
 
     def __init__(self, made: Program, x: Values) -> None:
-        labels = made.model.matrices.vlabels
-        self._by_label = np.zeros(int(labels.max()) + 2)
-        self._by_label[labels] = x
+        self._blocks = {block.name: block for block in made.columns.blocks}
+        self.x = x
 
-    def values(self, variable: Any) -> Values:
+    def values(self, name: str) -> Values:
         """Values in the shape of the variable."""
-        return self._by_label[variable.labels.values]
+        return self._blocks[name].values(self.x)
 
-    def counts(self, variable: Any) -> NDArray[np.int64]:
+    def counts(self, name: str) -> NDArray[np.int64]:
         """Values of an integer variable."""
-        return np.rint(self.values(variable)).astype(np.int64)
-
-    def evaluate(self, expression: Any) -> Values:
-        """Value of an expression, in its own shape without the term dimension."""
-        if isinstance(expression, (int, float)):
-            return np.array(float(expression))
-        terms = expression.vars
-        held = terms.values >= 0
-        amounts = np.where(held, expression.coeffs.values, 0.0) * self._by_label[np.where(held, terms.values, -1)]
-        return amounts.sum(axis=terms.dims.index("_term")) + expression.const.values
+        return np.rint(self.values(name)).astype(np.int64)
 
 
 def extract(made: Program, x: Values, reached: Reached) -> Plan:
     """The plan of a solution. Costs are evaluated on the very values that its rows carry."""
-    reader, f, v = Reader(made, x), made.frame, made.variables
+    reader, f = Reader(made, x), made.frame
     problem = f.problem
     costs, objective = _costs(made, reader)
     return Plan(
@@ -89,21 +79,21 @@ def extract(made: Program, x: Values, reached: Reached) -> Plan:
         result=_result(reached, objective),
         points=problem.points,
         staffing=problem.staffing,
-        orders=tuple(_orders(f, reader.values(v.order))),
-        blocks=tuple(_blocks(f, reader.counts(v.built))),
-        retirements=tuple(_retirements(f, reader.counts(v.retired))),
-        rents=tuple(_rents(f, reader.counts(v.commit), reader.counts(v.on_demand))),
-        bursts=tuple(_bursts(f, reader.values(v.burst))),
-        replicas=tuple(_replicas(f, reader.counts(v.replicas))),
-        loads=tuple(_loads(f, reader.values(v.load))),
-        failovers=tuple(_failovers(f, reader.values(v.escape))),
-        tokens=tuple(_tokens(f, reader.values(v.token))),
-        shed=tuple(_shed(f, reader.values(v.shed))),
-        batch=tuple(_batch(f, reader.values(v.run))),
-        staff=tuple(_staff(f, reader.counts(v.fte))),
-        peaks=tuple(_peaks(f, reader.values(v.billed))),
-        links=tuple(_links(f, reader.counts(v.link_on))),
-        opened=_opened(f, reader.counts(v.opened)),
+        orders=tuple(_orders(f, reader.values("order"))),
+        blocks=tuple(_blocks(f, reader.counts("built"))),
+        retirements=tuple(_retirements(f, reader.counts("retired"))),
+        rents=tuple(_rents(f, reader.counts("commit"), reader.counts("on_demand"))),
+        bursts=tuple(_bursts(f, reader.values("burst"))),
+        replicas=tuple(_replicas(f, reader.counts("replicas"))),
+        loads=tuple(_loads(f, reader.values("load"))),
+        failovers=tuple(_failovers(f, reader.values("escape"))),
+        tokens=tuple(_tokens(f, reader.values("token"))),
+        shed=tuple(_shed(f, reader.values("shed"))),
+        batch=tuple(_batch(f, reader.values("run"))),
+        staff=tuple(_staff(f, reader.counts("fte"))),
+        peaks=tuple(_peaks(f, reader.values("billed"))),
+        links=tuple(_links(f, reader.counts("link_on"))),
+        opened=_opened(f, reader.counts("opened")),
         costs=costs,
         refusals=problem.refusals,
     )
@@ -123,9 +113,9 @@ def _result(reached: Reached, objective: float) -> Result:
 
 def _costs(made: Program, reader: Reader) -> tuple[tuple[CostRow, ...], float]:
     """Cost rows in period and line order, and their net present value."""
-    book, periods = made.ledger, list(made.frame.period)
-    lines = {name: reader.evaluate(line) for name, line in book.lines.items()}
-    residual = float(reader.evaluate(book.residual))
+    book, periods = made.ledger, made.frame.period.labels
+    lines = {name: line.values(reader.x) for name, line in book.lines.items()}
+    residual = float(book.residual.values(reader.x))
     lines["residual"] = np.array([0.0] * (len(periods) - 1) + [residual])
     rows = tuple(
         CostRow(period=period, line=line, usd=float(lines[line][t]) + 0.0)

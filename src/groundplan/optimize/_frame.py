@@ -1,54 +1,17 @@
-"""The frame that variables and families share: labelled indexes, and sums along memberships.
-
-Every array carries its labels (linopy v1 semantics: what does not align raises instead of guessing).
-"""
+"""The frame that variables and families share: the axes of the program and who belongs to whom."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import pairwise
 
-import linopy
 import numpy as np
-import pandas as pd
-import xarray as xr
 
-from groundplan.problem import Cell, Problem
-
-linopy.options["semantics"] = "v1"
-
-Expression = Any
-"""A linopy expression; linopy carries no static types for its algebra."""
-
-
-def table(values: Any, *indexes: pd.Index) -> xr.DataArray:
-    """Values with their labels."""
-    return xr.DataArray(np.asarray(values), coords=list(indexes), dims=[index.name for index in indexes])
-
-
-def total(expression: Expression, members: xr.DataArray, index: pd.Index) -> Expression:
-    """Sum of the rows of each group; a group without rows sums to zero, and says so."""
-    summed = expression.groupby(members.rename(index.name)).sum()
-    return summed.reindex({index.name: index}).fillna(0)
-
-
-def take(variable: Any, dim: str, members: xr.DataArray) -> Expression:
-    """The row of `dim` that each member points to."""
-    return (1 * variable.sel({dim: members})).drop_vars(dim)
-
-
-def entries(variable: Any, **positions: Sequence[int]) -> Expression:
-    """One row for each tuple of positions, along a new dimension `entry`."""
-    entry = pd.RangeIndex(len(next(iter(positions.values()))), name="entry")
-    picks = {dim: xr.DataArray(list(where), coords=[entry], dims=["entry"]) for dim, where in positions.items()}
-    return (1 * variable.isel(picks)).drop_vars(list(positions))
-
-
-def keyed(keys: Sequence[str]) -> xr.DataArray:
-    """Group labels for the rows of `entries`."""
-    return xr.DataArray(list(keys), coords=[pd.RangeIndex(len(keys), name="entry")], dims=["entry"])
+from groundplan.optimize._algebra import Axis, Expression, Table, table
+from groundplan.problem import Cell, Problem, Rental
+from groundplan.spec import Existing
 
 
 @dataclass(frozen=True)
@@ -69,62 +32,60 @@ class Frame:
 
     problem: Problem
 
-    def _index(self, name: str, keys: Sequence[str]) -> pd.Index:
-        if len(set(keys)) != len(keys):
-            raise ValueError(f"duplicate label in {name}")
-        return pd.Index(list(keys), name=name, dtype=object)
+    def _index(self, name: str, keys: Sequence[str]) -> Axis:
+        return Axis(name, tuple(keys))
 
     @cached_property
-    def period(self) -> pd.Index:
+    def period(self) -> Axis:
         return self._index("period", [row.id for row in self.problem.calendar.periods])
 
     @cached_property
-    def bucket(self) -> pd.Index:
+    def bucket(self) -> Axis:
         return self._index("bucket", self.problem.calendar.bucket_ids)
 
     @cached_property
-    def commodity(self) -> pd.Index:
+    def commodity(self) -> Axis:
         return self._index("commodity", [row.key for row in self.problem.commodities])
 
     @cached_property
-    def job(self) -> pd.Index:
+    def job(self) -> Axis:
         return self._index("job", [row.key for row in self.problem.jobs])
 
     @cached_property
-    def pool(self) -> pd.Index:
+    def pool(self) -> Axis:
         return self._index("pool", [row.key for row in self.problem.pools])
 
     @cached_property
-    def cell(self) -> pd.Index:
+    def cell(self) -> Axis:
         return self._index("cell", [row.key for row in self.problem.cells])
 
     @cached_property
-    def run(self) -> pd.Index:
+    def run(self) -> Axis:
         return self._index("run", [row.key for row in self.problem.batch_cells])
 
     @cached_property
-    def token(self) -> pd.Index:
+    def token(self) -> Axis:
         return self._index("token", [row.key for row in self.problem.token_cells])
 
     @cached_property
-    def site(self) -> pd.Index:
+    def site(self) -> Axis:
         return self._index("site", [row.site.id for row in self.problem.sites])
 
     @cached_property
-    def link(self) -> pd.Index:
+    def link(self) -> Axis:
         return self._index("link", [f"{row.origin}>{row.site}" for row in self.problem.links])
 
     @cached_property
-    def block(self) -> pd.Index:
+    def block(self) -> Axis:
         return self._index("block", [f"{self.site[k]}/{block.id}" for k, block in self.problem.blocks])
 
     @cached_property
-    def existing(self) -> pd.Index:
-        return self._index("existing", [x.id for pool in self.problem.pools for x in pool.existing])
+    def existing(self) -> Axis:
+        return self._index("existing", [owned.id for owned in self.owned])
 
     @cached_property
-    def rental(self) -> pd.Index:
-        return self._index("rental", [r.offer.id for pool in self.problem.pools for r in pool.rentals])
+    def rental(self) -> Axis:
+        return self._index("rental", [rental.offer.id for rental in self.rentals])
 
     @cached_property
     def tangents(self) -> tuple[tuple[int, float, float, float], ...]:
@@ -135,12 +96,12 @@ class Frame:
         most = min(self.problem.commodities[cell.commodity].peak_load / cell.point.capacity_per_s, cell.load_max)
         rows = [(t.alpha, t.beta, min(t.load_max, most)) for t in cell.staffing.tangents]
         ends = sorted({row[2] for row in rows} | {0.0} | set(_crossings(rows, most)))
-        middles = [(low + high) / 2 for low, high in zip(ends, ends[1:], strict=False)]
+        middles = [(low + high) / 2 for low, high in pairwise(ends)]
         best = {min((row for row in rows if row[2] >= load), key=lambda row: row[0] * load + row[1]) for load in middles}
         return [row for row in rows if row in best]
 
     @cached_property
-    def tangent(self) -> pd.Index:
+    def tangent(self) -> Axis:
         cells = self.problem.cells
         return self._index("tangent", [f"{cells[c].key}#{k}" for k, (c, *_) in enumerate(self.tangents)])
 
@@ -165,11 +126,11 @@ class Frame:
         return Group(f"{self.pool[pool]}:{name}", pool, cells, patterns, sizes)
 
     @cached_property
-    def group(self) -> pd.Index:
+    def group(self) -> Axis:
         return self._index("group", [row.key for row in self.groups])
 
     @cached_property
-    def filling(self) -> pd.Index:
+    def filling(self) -> Axis:
         """(group, pattern) columns of the groups that need them."""
         keys = [f"{row.key}|{'+'.join(map(str, pattern))}" for row in self.groups for pattern in row.patterns]
         return self._index("filling", keys)
@@ -186,7 +147,7 @@ class Frame:
         return tuple(found)
 
     @cached_property
-    def loss(self) -> pd.Index:
+    def loss(self) -> Axis:
         return self._index("loss", [f"{self.commodity[i]}-{site}" for i, site in self.losses])
 
     @cached_property
@@ -201,33 +162,56 @@ class Frame:
         )
 
     @cached_property
-    def escape(self) -> pd.Index:
+    def escape(self) -> Axis:
         return self._index("escape", [f"{self.cell[c]}-{self.losses[k][1]}" for k, c in self.escapes])
 
-    def of(self, index: pd.Index, over: pd.Index, positions: Sequence[int]) -> xr.DataArray:
-        """Membership: for each row of `index`, the label of `over` at a position."""
-        return xr.DataArray([over[k] for k in positions], coords=[index], dims=[index.name], name=over.name)
+    def per_cell(self, values: Sequence[float]) -> Table:
+        return table(values, self.cell)
 
-    def per_cell(self, values: Sequence[float]) -> xr.DataArray:
-        return table(np.array(values, dtype=float), self.cell)
+    def per_pool(self, values: Sequence[float]) -> Table:
+        return table(values, self.pool)
 
-    def per_pool(self, values: Sequence[float]) -> xr.DataArray:
-        return table(np.array(values, dtype=float), self.pool)
+    def per_run(self, values: Sequence[float]) -> Table:
+        return table(values, self.run)
 
-    def per_run(self, values: Sequence[float]) -> xr.DataArray:
-        return table(np.array(values, dtype=float), self.run)
+    def by_pool(self, of_cells: Expression) -> Expression:
+        """Sum over the cells of each pool."""
+        return of_cells.total(self.cell, [cell.pool for cell in self.problem.cells], self.pool)
+
+    def by_commodity(self, of_cells: Expression) -> Expression:
+        """Sum over the cells of each commodity."""
+        return of_cells.total(self.cell, [cell.commodity for cell in self.problem.cells], self.commodity)
+
+    def runs_by_pool(self, of_runs: Expression) -> Expression:
+        """Sum over the batch cells of each pool."""
+        return of_runs.total(self.run, [cell.pool for cell in self.problem.batch_cells], self.pool)
+
+    def tokens_by_commodity(self, of_tokens: Expression) -> Expression:
+        """Sum over the token APIs of each commodity."""
+        return of_tokens.total(self.token, [cell.commodity for cell in self.problem.token_cells], self.commodity)
 
     @cached_property
-    def pool_of_cell(self) -> xr.DataArray:
-        return self.of(self.cell, self.pool, [cell.pool for cell in self.problem.cells])
+    def rental_pools(self) -> list[int]:
+        """[rental] its pool."""
+        return [g for g, pool in enumerate(self.problem.pools) for _ in pool.rentals]
 
     @cached_property
-    def commodity_of_cell(self) -> xr.DataArray:
-        return self.of(self.cell, self.commodity, [cell.commodity for cell in self.problem.cells])
+    def rentals(self) -> list[Rental]:
+        return [rental for pool in self.problem.pools for rental in pool.rentals]
 
     @cached_property
-    def pool_of_run(self) -> xr.DataArray:
-        return self.of(self.run, self.pool, [cell.pool for cell in self.problem.batch_cells])
+    def existing_pools(self) -> list[int]:
+        """[existing] its pool."""
+        return [g for g, pool in enumerate(self.problem.pools) for _ in pool.existing]
+
+    @cached_property
+    def owned(self) -> list[Existing]:
+        return [owned for pool in self.problem.pools for owned in pool.existing]
+
+    @cached_property
+    def start(self) -> Axis:
+        """Periods read as the period of an order."""
+        return self.period.renamed("start")
 
     @cached_property
     def site_pools(self) -> list[int]:
@@ -235,29 +219,47 @@ class Frame:
         return [g for power in self.problem.sites for g in power.pools]
 
     @cached_property
-    def hours(self) -> xr.DataArray:
+    def hours(self) -> Table:
         return table(self.problem.calendar.hours, self.period, self.bucket)
 
     @cached_property
-    def per_hour(self) -> xr.DataArray:
+    def per_hour(self) -> Table:
         """1 / hours; 0 in the peak bucket."""
         hours = self.problem.calendar.hours
         return table(np.divide(1.0, hours, out=np.zeros_like(hours), where=hours > 0), self.period, self.bucket)
 
     @cached_property
-    def months(self) -> xr.DataArray:
+    def months(self) -> Table:
         return table(self.problem.calendar.months, self.period)
 
     @cached_property
-    def peak_load(self) -> xr.DataArray:
+    def peak_load(self) -> Table:
         """[commodity] units per second that a share of 1 stands for."""
         return table([max(row.peak_load, 1e-12) for row in self.problem.commodities], self.commodity)
 
     @cached_property
-    def replica_load(self) -> xr.DataArray:
+    def replica_load(self) -> Table:
         """[cell] busy replicas at a share of 1."""
         rows = self.problem.commodities
         return self.per_cell([rows[c.commodity].peak_load / c.point.capacity_per_s for c in self.problem.cells])
+
+    def later(self, flow: Expression) -> Expression:
+        """Rows of all periods but the first."""
+        return flow.part(self.period, slice(1, None))
+
+    def earlier(self, flow: Expression) -> Expression:
+        """Rows of the period before each of `later`, under the later label."""
+        return flow.take(self.period, np.arange(len(self.period) - 1), self.period[1:])
+
+    def first(self, flow: Expression) -> Expression:
+        """Rows of the first period."""
+        return flow.part(self.period, [0])
+
+    def rise(self, cumulative: Expression) -> Expression:
+        """[..., period] increase over the period before; all of it in the first."""
+        before = np.maximum(np.arange(len(self.period)) - 1, 0)
+        kept = table(np.arange(len(self.period)) > 0, self.period)
+        return cumulative - cumulative.take(self.period, before, self.period) * kept
 
 
 def _crossings(rows: list[tuple[float, float, float]], most: float) -> list[float]:
@@ -272,7 +274,7 @@ def _crossings(rows: list[tuple[float, float, float]], most: float) -> list[floa
 def _divides(sizes: Sequence[int], slots: int) -> bool:
     """Sizes form a chain of divisors of the node: then slots alone decide whether replicas fit."""
     chain = [slots, *sizes]
-    return all(big % small == 0 for big, small in zip(chain, chain[1:], strict=False))
+    return all(big % small == 0 for big, small in pairwise(chain))
 
 
 def maximal_patterns(sizes: Sequence[int], slots: int) -> tuple[tuple[int, ...], ...]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import linopy
-
 from groundplan.optimize import _assets, _batch, _limits, _serving
+from groundplan.optimize._algebra import Columns, Constraint, Expression
 from groundplan.optimize._frame import Frame
 from groundplan.optimize._ledger import Ledger, ledger
 from groundplan.optimize._serving import Rows
@@ -62,28 +61,21 @@ SCALE = 1e-3
 
 @dataclass(frozen=True)
 class Program:
-    """A model with the parts that reading its solution needs."""
+    """Columns, named rows and cost, with the parts that reading a solution needs."""
 
-    model: linopy.Model
+    columns: Columns
     frame: Frame
     variables: Variables
     ledger: Ledger
-    constant_usd: float
-    """Cost that no decision moves."""
+    rows: tuple[tuple[str, Constraint], ...]
+    cost: Expression
+    """Net present cost [US dollars]."""
 
 
 def program(problem: Problem, families: dict[str, Family] = FAMILIES) -> Program:
     """Write the program down; `families` lets a test leave one out or look at one alone."""
-    model = linopy.Model(force_dim_names=True)
-    frame = Frame(problem)
-    variables = add_variables(model, frame)
-    book = ledger(frame, variables)
-    for family in families.values():
-        for name, rows in family(frame, variables, book):
-            model.add_constraints(rows, name=name)
-    cost = book.npv()
-    constant = float(cost.const)
-    model.add_objective((cost - constant) * SCALE)
-    return Program(model, frame, variables, book, constant)
-
-
+    columns, frame = Columns(), Frame(problem)
+    variables = add_variables(columns, frame)
+    book = ledger(columns, frame, variables)
+    rows = tuple(row for family in families.values() for row in family(frame, variables, book))
+    return Program(columns, frame, variables, book, rows, book.npv())

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 
-from groundplan.optimize._frame import Frame, entries, keyed, table, take, total
+from groundplan.optimize._algebra import Axis, Constraint, Expression, Table, table
+from groundplan.optimize._frame import Frame
 from groundplan.optimize._variables import Variables, demand_share
 
-Rows = Iterator[tuple[str, Any]]
-"""(name of the rows, linopy constraint expression)"""
+Rows = Iterator[tuple[str, Constraint]]
+"""(name of the rows, constraint)"""
 
 
 def demand(f: Frame, v: Variables) -> Rows:
@@ -21,34 +19,29 @@ def demand(f: Frame, v: Variables) -> Rows:
 
     Equality: serving more than is asked earns nothing and would let value be claimed twice.
     """
-    served = total(v.load, f.commodity_of_cell, f.commodity)
-    offered = total(v.token, _commodity_of_token(f), f.commodity)
-    yield "demand", served + offered + v.shed == table(demand_share(f), f.commodity, f.period, f.bucket)
-
-
-def _commodity_of_token(f: Frame) -> xr.DataArray:
-    return f.of(f.token, f.commodity, [c.commodity for c in f.problem.token_cells])
+    served = f.by_commodity(v.load) + f.tokens_by_commodity(v.token) + v.shed
+    yield "demand", served == table(demand_share(f), f.commodity, f.period, f.bucket)
 
 
 def staffing(f: Frame, v: Variables) -> Rows:
     """replicas >= alpha x staffed + beta x picked, one tangent per open cell; staffed covers the load of each bucket.
 
     [replicas]. Replicas needed are concave in load, so a tangent lies above the curve (safe) and a chord does not;
-    which tangent applies is a binary, and load_max bounds it without a free big-M.
+    which tangent applies is a binary, and the peak of the period bounds what it covers: no free big-M.
     """
-    cells = f.of(f.tangent, f.cell, [row[0] for row in f.tangents])
+    cells = [row[0] for row in f.tangents]
     alpha, beta = (table([row[k] for row in f.tangents], f.tangent) for k in (1, 2))
-    covered = total(1 * v.staffed, cells, f.cell)
-    yield "staffing_load", covered - v.load * f.replica_load >= 0
-    yield "staffing_range", v.staffed - v.pick * _reach(f) <= 0
-    yield "staffing_pick", total(1 * v.pick, cells, f.cell) - v.open == 0
-    yield "staffing", v.replicas - total(v.staffed * alpha + v.pick * beta, cells, f.cell) >= 0
-    if len(f.escape):
-        carried = v.escape * f.of(f.escape, f.cell, [c for _, c in f.escapes]).copy(data=_escape_load(f))
-        yield "staffing_loss", take(covered, "cell", _cell_of_escape(f)) - carried >= 0
+    covered = v.staffed.total(f.tangent, cells, f.cell)
+    yield "staffing_load", covered >= v.load * f.replica_load
+    yield "staffing_range", v.staffed <= v.pick * _reach(f)
+    yield "staffing_pick", v.pick.total(f.tangent, cells, f.cell) == v.open
+    yield "staffing", v.replicas >= (v.staffed * alpha + v.pick * beta).total(f.tangent, cells, f.cell)
+    of_escape = [c for _, c in f.escapes]
+    carried = v.escape * table(f.replica_load.values[of_escape], f.escape)
+    yield "staffing_loss", covered.take(f.cell, of_escape, f.escape) >= carried
 
 
-def _reach(f: Frame) -> xr.DataArray:
+def _reach(f: Frame) -> Table:
     """[tangent, period] largest load the tangent may cover: its own end, or the peak of the period, whichever is less."""
     share, load = demand_share(f), f.replica_load.values
     peaks = [share[f.problem.cells[c].commodity][:, -1] * load[c] * f.problem.cells[c].allowed for c, *_ in f.tangents]
@@ -56,19 +49,9 @@ def _reach(f: Frame) -> xr.DataArray:
     return table(np.minimum(np.array(peaks).reshape(len(ends), -1), ends[:, None]), f.tangent, f.period)
 
 
-def _cell_of_escape(f: Frame) -> xr.DataArray:
-    return f.of(f.escape, f.cell, [c for _, c in f.escapes])
-
-
-def _escape_load(f: Frame) -> np.ndarray:
-    load = f.replica_load.values
-    return np.array([load[c] for _, c in f.escapes])
-
-
 def least_replicas(f: Frame, v: Variables) -> Rows:
     """replicas >= least x open [replicas]: one, and one spare where a node or a site may be lost."""
-    least = f.per_cell([cell.least_replicas for cell in f.problem.cells])
-    yield "least_replicas", v.replicas - v.open * least >= 0
+    yield "least_replicas", v.replicas >= v.open * f.per_cell([cell.least_replicas for cell in f.problem.cells])
 
 
 def node_filling(f: Frame, v: Variables) -> Rows:
@@ -77,179 +60,135 @@ def node_filling(f: Frame, v: Variables) -> Rows:
     sum slots x replicas <= slots of node x held;  replicas of size k <= sum count[k] x filled;  sum filled <= held.
     """
     slots = f.per_cell([c.point.slots_per_replica * c.point.nodes_per_replica for c in f.problem.cells])
-    yield "slots", total(v.replicas * slots, _group_of_cell(f), f.group) - v.held * _node_slots(f) <= 0
-    if len(f.filling):
-        yield "patterns", _size_use(f, v) <= 0
-        owner = f.of(f.filling, f.group, [g for g, row in enumerate(f.groups) for _ in row.patterns])
-        patterned = _patterned(f)
-        yield "filled", total(1 * v.filled, owner, f.group).sel(group=patterned) - v.held.sel(group=patterned) <= 0
+    node = table([f.problem.pools[row.pool].slots for row in f.groups], f.group)
+    yield "slots", (v.replicas * slots).total(f.cell, _group_of_cell(f), f.group) <= v.held * node
+    yield "patterns", _size_use(f, v)
+    patterned = [g for g, row in enumerate(f.groups) if row.patterns]
+    owner = [g for g, row in enumerate(f.groups) for _ in row.patterns]
+    filled = v.filled.total(f.filling, owner, f.group)
+    yield "filled", filled.part(f.group, patterned) <= v.held.part(f.group, patterned)
 
 
-def _group_of_cell(f: Frame) -> xr.DataArray:
+def _group_of_cell(f: Frame) -> list[int]:
     owner = {c: g for g, row in enumerate(f.groups) for c in row.cells}
-    return f.of(f.cell, f.group, [owner[c] for c in range(len(f.cell))])
+    return [owner[c] for c in range(len(f.cell))]
 
 
-def _node_slots(f: Frame) -> xr.DataArray:
-    return table([float(f.problem.pools[row.pool].slots) for row in f.groups], f.group)
+def _size_use(f: Frame, v: Variables) -> Constraint:
+    """[size, period] replicas of each size in a patterned group <= places that its filled patterns offer."""
+    sizes = [(g, size) for g, row in enumerate(f.groups) if row.patterns for size in row.sizes]
+    axis = Axis("size", tuple(f"{f.group[g]}|{size}" for g, size in sizes))
+    cells = [(c, sizes.index((g, f.problem.cells[c].point.slots_per_replica)))
+             for g, row in enumerate(f.groups) if row.patterns for c in row.cells]  # fmt: skip
+    columns = [(g, pattern) for g, row in enumerate(f.groups) for pattern in row.patterns]
+    places = [(q, k, pattern[f.groups[g].sizes.index(sizes[k][1])])
+              for q, (g, pattern) in enumerate(columns) for k in range(len(sizes)) if sizes[k][0] == g]  # fmt: skip
+    used = _entries(v.replicas, "cell", [(c, k, 1) for c, k in cells], axis)
+    return used <= _entries(v.filled, "filling", places, axis)
 
 
-def _patterned(f: Frame) -> pd.Index:
-    return pd.Index([row.key for row in f.groups if row.patterns], name="group", dtype=object)
-
-
-def _size_use(f: Frame, v: Variables) -> Any:
-    """[size, period] replicas of a size minus the places that filled patterns offer it."""
-    keys, cells, members, columns, counts = [], [], [], [], []
-    start = 0
-    for row in f.groups:
-        for k, size in enumerate(row.sizes if row.patterns else ()):
-            key = f"{row.key}|{size}"
-            keys.append(key)
-            mine = [c for c in row.cells if f.problem.cells[c].point.slots_per_replica == size]
-            cells += [(c, key) for c in mine]
-            members += [key] * len(row.patterns)
-            columns += list(range(start, start + len(row.patterns)))
-            counts += [pattern[k] for pattern in row.patterns]
-        start += len(row.patterns)
-    size = pd.Index(keys, name="size", dtype=object)
-    used = total(entries(v.replicas, cell=[c for c, _ in cells]), keyed([key for _, key in cells]), size)
-    weight = table(np.array(counts, float), pd.RangeIndex(len(counts), name="entry"))
-    return used - total(entries(v.filled, filling=columns) * weight, keyed(members), size)
+def _entries(flow: Expression, axis: str, rows: list[tuple[int, int, int]], into: Axis) -> Expression:
+    """Sum of factor x row by (row, group, factor)."""
+    entry = Axis("entry", tuple(map(str, range(len(rows)))))
+    picked = flow.entries(entry, **{axis: [row for row, _, _ in rows]})
+    return (picked * table([factor for _, _, factor in rows], entry)).total(entry, [group for _, group, _ in rows], into)
 
 
 def pool_room(f: Frame, v: Variables) -> Rows:
     """nodes held by all groups + spares where something critical runs <= own + rented nodes [nodes] (N+k)."""
-    owner = f.of(f.group, f.pool, [row.pool for row in f.groups])
-    spare = f.per_pool([float(pool.spare_nodes) for pool in f.problem.pools])
-    yield "pool_room", total(1 * v.held, owner, f.pool) + v.critical * spare - available(f, v) <= 0
-    survivors = [c for c, cell in enumerate(f.problem.cells) if f.problem.commodities[cell.commodity].workload.survives != "none"]
-    if survivors:
-        some = pd.Index([f.cell[c] for c in survivors], name="cell", dtype=object)
-        pool_of = f.pool_of_cell.sel(cell=some)
-        yield "spares", v.open.sel(cell=some) - take(v.critical, "pool", pool_of) <= 0
+    spare = f.per_pool([pool.spare_nodes for pool in f.problem.pools])
+    held = v.held.total(f.group, [row.pool for row in f.groups], f.pool)
+    yield "pool_room", held + v.critical * spare <= available(f, v)
+    cells = [c for c, cell in enumerate(f.problem.cells) if f.problem.pools[cell.pool].spare_nodes and _survives(f, c)]
+    some = f.cell[cells]
+    critical = v.critical.take(f.pool, [f.problem.cells[c].pool for c in cells], some)
+    yield "spares", v.open.part(f.cell, cells) <= critical
 
 
-def available(f: Frame, v: Variables) -> Any:
+def _survives(f: Frame, c: int) -> bool:
+    return f.problem.commodities[f.problem.cells[c].commodity].workload.survives != "none"
+
+
+def available(f: Frame, v: Variables) -> Expression:
     """[pool, period] own and rented nodes."""
-    return v.installed + rented(f, v)
+    return installed_and_committed(f, v) + v.on_demand.total(f.rental, f.rental_pools, f.pool)
 
 
-def rented(f: Frame, v: Variables) -> Any:
-    """[pool, period] nodes held by commitments that cover the whole period, and on demand."""
-    rentals = [(g, rental) for g, pool in enumerate(f.problem.pools) for rental in pool.rentals]
-    owner = f.of(f.rental, f.pool, [g for g, _ in rentals])
-    return total(committed(f, v) + v.on_demand, owner, f.pool)
-
-
-def installed_and_committed(f: Frame, v: Variables) -> Any:
+def installed_and_committed(f: Frame, v: Variables) -> Expression:
     """[pool, period] nodes that are there whatever is rented by the hour."""
-    rentals = [g for g, pool in enumerate(f.problem.pools) for _ in pool.rentals]
-    return v.installed + total(committed(f, v), f.of(f.rental, f.pool, rentals), f.pool)
+    return v.installed + committed(f, v).total(f.rental, f.rental_pools, f.pool)
 
 
-def committed(f: Frame, v: Variables) -> Any:
+def committed(f: Frame, v: Variables) -> Expression:
     """[rental, period] nodes of commitments whose term covers the period."""
-    start = pd.Index(f.period, name="start", dtype=object)
-    cover = table(commitment_cover(f), f.rental, start, f.period)
-    return (v.commit.rename(period="start") * cover).sum("start")
+    cover = table(commitment_cover(f), f.rental, f.start, f.period)
+    return (v.commit.relabelled(f.period, f.start) * cover).sum(f.start)
 
 
 def commitment_cover(f: Frame) -> np.ndarray:
     """[rental, start period, period] 1 where a term started then covers the period whole."""
     calendar = f.problem.calendar
     first, last = calendar.start_month, calendar.start_month + calendar.months
-    rentals = [rental for pool in f.problem.pools for rental in pool.rentals]
-    rows = [
-        (first[None, :] >= first[:, None]) & (last[None, :] <= first[:, None] + (rental.term_months or 0))
-        for rental in rentals
-    ]
-    return np.array(rows, dtype=float).reshape(len(rentals), len(first), len(first))
+    terms = np.array([rental.term_months or 0 for rental in f.rentals]).reshape(-1, 1, 1)
+    inside = (first[None, None, :] >= first[None, :, None]) & (last[None, None, :] <= first[None, :, None] + terms)
+    return inside.astype(float)
 
 
 def site_loss(f: Frame, v: Variables) -> Rows:
     """sum of what other sites carry >= failover_share x peak load, for each site that may be lost [share of peak]."""
-    if not len(f.loss):
-        return
-    owner = f.of(f.escape, f.loss, [k for k, _ in f.escapes])
     share = demand_share(f)
     asked = [f.problem.commodities[i].workload.failover_share * share[i][:, -1] for i, _ in f.losses]
-    yield "site_loss", total(1 * v.escape, owner, f.loss) >= table(np.array(asked), f.loss, f.period)
+    carried = v.escape.total(f.escape, [k for k, _ in f.escapes], f.loss)
+    yield "site_loss", carried >= table(np.array(asked), f.loss, f.period)
 
 
 def bandwidth(f: Frame, v: Variables) -> Rows:
     """sum units/s x 8 x kb / 1000 <= max_load_share x bandwidth, each link, direction, bucket and peak [Mbit/s]."""
-    if not len(f.link):
-        return
     limits = table([row.max_load_share * row.bandwidth_mbit_per_s for row in f.problem.links], f.link)
     for direction, field in (("up", "upload_kb_per_unit"), ("down", "download_kb_per_unit")):
-        kb = [getattr(row.workload, field) for row in f.problem.commodities]
-        mbit = np.array(kb) * 8 / 1000 * f.peak_load.values
-        yield f"bandwidth_{direction}", on_links(f, v, mbit) <= limits
+        kb = np.array([getattr(row.workload, field) for row in f.problem.commodities])
+        yield f"bandwidth_{direction}", on_links(f, v, kb * 8 / 1000 * f.peak_load.values) <= limits
 
 
-def on_links(f: Frame, v: Variables, per_share: np.ndarray) -> Any:
-    """[link, period, bucket] load on each link, weighted by commodity."""
+def on_links(f: Frame, v: Variables, per_share: np.ndarray) -> Expression:
+    """[link, period, bucket] load on each link, weighted by commodity; the site's own network is no link."""
     cells, tokens = f.problem.cells, f.problem.token_cells
-    by_cell = total(v.load * f.per_cell([per_share[c.commodity] for c in cells]), _link_of_cell(f), _links_and_lan(f))
-    weights = table(np.array([per_share[c.commodity] for c in tokens], dtype=float), f.token)
-    by_token = total(v.token * weights, _link_of_token(f), _links_and_lan(f))
-    return (by_cell + by_token).sel(link=f.link)
+    by_cell = v.load * f.per_cell([per_share[c.commodity] for c in cells])
+    by_token = v.token * table([per_share[c.commodity] for c in tokens], f.token)
+    return by_cell.total(f.cell, link_of_cell(f), f.link) + by_token.total(f.token, link_of_token(f), f.link)
 
 
-def _links_and_lan(f: Frame) -> pd.Index:
-    return pd.Index([*f.link, ""], name="link", dtype=object)
-
-
-def _link_of_cell(f: Frame) -> xr.DataArray:
+def link_of_cell(f: Frame) -> list[int]:
+    """[cell] its link; -1 inside the site."""
     rows = f.problem.commodities
-    ways = [(rows[c.commodity].origin, f.problem.pools[c.pool].site.id) for c in f.problem.cells]
-    return xr.DataArray([_label(way) for way in ways], coords=[f.cell], dims=["cell"])
+    return [_link(f, rows[c.commodity].origin, f.problem.pools[c.pool].site.id) for c in f.problem.cells]
 
 
-def _link_of_token(f: Frame) -> xr.DataArray:
-    rows = f.problem.commodities
-    ways = [(rows[c.commodity].origin, c.offer.site) for c in f.problem.token_cells]
-    return xr.DataArray([_label(way) for way in ways], coords=[f.token], dims=["token"])
+def link_of_token(f: Frame) -> list[int]:
+    """[token] its link; -1 inside the site."""
+    return [_link(f, f.problem.commodities[c.commodity].origin, c.offer.site) for c in f.problem.token_cells]
 
 
-def _label(way: tuple[str, str]) -> str:
-    """Empty for the site's own network."""
-    return "" if way[0] == way[1] else f"{way[0]}>{way[1]}"
+def _link(f: Frame, origin: str, site: str) -> int:
+    return -1 if origin == site else f.link.labels.index(f"{origin}>{site}")
 
 
 def link_use(f: Frame, v: Variables) -> Rows:
     """A cell opens, and a token API is used, only on a link that is paid for; once on, it stays [flag]."""
-    if not len(f.link):
-        return
-    far = [k for k, name in enumerate(_link_of_cell(f).values) if name]
-    if far:
-        some = pd.Index([f.cell[k] for k in far], name="cell", dtype=object)
-        yield "link_open", v.open.sel(cell=some) - take(v.link_on, "link", _link_of_cell(f).sel(cell=some)) <= 0
-    far = [k for k, name in enumerate(_link_of_token(f).values) if name]
-    if far:
-        some = pd.Index([f.token[k] for k in far], name="token", dtype=object)
-        yield "link_token", v.token.sel(token=some) - take(v.link_on, "link", _link_of_token(f).sel(token=some)) <= 0
-    if len(f.period) > 1:
-        yield "link_stays", later(f, v.link_on) - earlier(f, v.link_on) >= 0
-
-
-def later(f: Frame, variable: Any) -> Any:
-    """Rows of all periods but the first."""
-    return 1 * variable.isel(period=slice(1, None))
-
-
-def earlier(f: Frame, variable: Any) -> Any:
-    """Rows of the period before each of `later`, under the later label."""
-    return (1 * variable.isel(period=slice(None, -1))).assign_coords(period=f.period[1:])
+    of_cell = [(c, link) for c, link in enumerate(link_of_cell(f)) if link >= 0]
+    far = f.cell[[c for c, _ in of_cell]]
+    yield "link_open", v.open.part(f.cell, [c for c, _ in of_cell]) <= v.link_on.take(f.link, [k for _, k in of_cell], far)
+    of_token = [(c, link) for c, link in enumerate(link_of_token(f)) if link >= 0]
+    far = f.token[[c for c, _ in of_token]]
+    yield "link_token", v.token.part(f.token, [c for c, _ in of_token]) <= v.link_on.take(f.link, [k for _, k in of_token], far)
+    yield "link_stays", f.later(v.link_on) >= f.earlier(v.link_on)
 
 
 def token_quota(f: Frame, v: Variables) -> Rows:
     """sum over commodities of what an endpoint serves <= its quota [requests/s], each bucket and peak."""
-    if not len(f.token):
-        return
     offers = list({c.offer.id: c.offer for c in f.problem.token_cells}.values())
-    index = pd.Index([offer.id for offer in offers], name="endpoint", dtype=object)
-    owner = xr.DataArray([c.offer.id for c in f.problem.token_cells], coords=[f.token], dims=["token"])
+    endpoint = Axis("endpoint", tuple(offer.id for offer in offers))
     load = table([f.problem.commodities[c.commodity].peak_load for c in f.problem.token_cells], f.token)
-    yield "token_quota", total(v.token * load, owner, index) <= table([o.quota_requests_per_s for o in offers], index)
+    owner = [endpoint.labels.index(c.offer.id) for c in f.problem.token_cells]
+    quota = table([offer.quota_requests_per_s for offer in offers], endpoint)
+    yield "token_quota", (v.token * load).total(f.token, owner, endpoint) <= quota

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from scipy import sparse
 
 from groundplan.errors import Infeasible, Issue, LimitReached
 from groundplan.optimize._extract import Reached, extract
@@ -17,6 +18,8 @@ from groundplan.problem import Problem
 Progress = Callable[[str], None]
 LP_TOLERANCE = 1e-9
 FIXED_SECONDS = 60.0
+NOTHING = 1e-12
+"""Coefficients below this are rounding of an exact zero."""
 
 
 def solve(
@@ -75,18 +78,23 @@ def _clean(x: Floats, arrays: Arrays) -> Floats:
 
 
 def to_arrays(made: Program) -> Arrays:
-    """The program as plain arrays."""
-    matrices = made.model.matrices
-    rows = matrices.A.tocsr()
-    equal, least = matrices.sense == "=", matrices.sense == ">"
+    """The program as plain arrays; rows that hold nothing but a true constant are left out."""
+    lefts = [constraint.left for _, constraint in made.rows]
+    rows = sparse.vstack([left.rows for left in lefts]).tocsr()
+    rows.sum_duplicates()
+    rows.data[np.abs(rows.data) < NOTHING] = 0.0
+    rows.eliminate_zeros()
+    right = -np.concatenate([left.constants for left in lefts])
+    sense = np.concatenate([np.full(len(left.constants), c.sense) for left, (_, c) in zip(lefts, made.rows, strict=True)])
+    blocks = made.columns.blocks
     return Arrays(
-        cost=np.asarray(matrices.c, dtype=float),
-        offset=made.constant_usd * SCALE,
-        lower=np.asarray(matrices.lb, dtype=float),
-        upper=np.asarray(matrices.ub, dtype=float),
-        integer=np.isin(matrices.vtypes, ["B", "I"]),
-        row_lower=np.where(equal | least, matrices.b, -np.inf),
-        row_upper=np.where(equal | ~least, matrices.b, np.inf),
+        cost=made.cost.rows.toarray().ravel() * SCALE,
+        offset=float(made.cost.constants[0]) * SCALE,
+        lower=np.concatenate([block.lower for block in blocks]),
+        upper=np.concatenate([block.upper for block in blocks]),
+        integer=np.concatenate([np.full(len(block), block.integer) for block in blocks]),
+        row_lower=np.where(sense == "<=", -np.inf, right),
+        row_upper=np.where(sense == ">=", np.inf, right),
         starts=rows.indptr.astype(np.int32),
         columns=rows.indices.astype(np.int32),
         values=rows.data.astype(float),
@@ -95,9 +103,7 @@ def to_arrays(made: Program) -> Arrays:
 
 def max_residual(arrays: Arrays, x: Floats) -> float:
     """Largest breach of any row or bound, relative to its limit (or 1)."""
-    from scipy.sparse import csr_array
-
-    matrix = csr_array((arrays.values, arrays.columns, arrays.starts), shape=(len(arrays.row_lower), len(x)))
+    matrix = sparse.csr_array((arrays.values, arrays.columns, arrays.starts), shape=(len(arrays.row_lower), len(x)))
     activity = matrix @ x
     over = np.maximum(activity - arrays.row_upper, arrays.row_lower - activity)
     scale = np.maximum(1.0, np.where(np.isfinite(arrays.row_upper), np.abs(arrays.row_upper), np.abs(arrays.row_lower)))

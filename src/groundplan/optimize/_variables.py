@@ -3,126 +3,105 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
-from typing import Any
 
-import linopy
 import numpy as np
-import pandas as pd
-import xarray as xr
 
-from groundplan.optimize._frame import Frame, table
-from groundplan.problem import Problem
-
-Variable = Any
+from groundplan.optimize._algebra import Axis, Columns, Expression, Table, table
+from groundplan.optimize._frame import Frame
+from groundplan.problem import Pool, Problem, Rental
 
 
 @dataclass(frozen=True)
 class Variables:
     """All columns of the program, by name."""
 
-    load: Variable
+    load: Expression
     """[cell, period, bucket] share of the commodity's largest peak served."""
-    open: Variable
+    open: Expression
     """[cell, period] binary."""
-    replicas: Variable
+    replicas: Expression
     """[cell, period] integer."""
-    pick: Variable
+    pick: Expression
     """[tangent, period] binary: which tangent staffs the cell."""
-    staffed: Variable
+    staffed: Expression
     """[tangent, period] load in replicas' worth that the tangent covers."""
-    held: Variable
+    held: Expression
     """[group, period] nodes set aside for a group of cells."""
-    filled: Variable
+    filled: Expression
     """[filling, period] integer: nodes filled by a pattern."""
-    critical: Variable
+    critical: Expression
     """[pool, period] binary: something that must survive runs here."""
-    escape: Variable
+    escape: Expression
     """[escape, period] share carried after a site is lost."""
-    ordered: Variable
+    ordered: Expression
     """[pool, period] integer, cumulative lots."""
-    order: Variable
+    order: Expression
     """[pool, period] lots ordered in the period."""
-    installed: Variable
+    installed: Expression
     """[pool, period] own nodes in place."""
-    retired: Variable
+    retired: Expression
     """[existing, period] integer, cumulative nodes."""
-    built: Variable
+    built: Expression
     """[block, period] integer, cumulative."""
-    opened: Variable
+    complete: Expression
+    """[block, period] binary: every unit of the block is bought, so the next phase may start."""
+    opened: Expression
     """[site, period] binary, nondecreasing."""
-    commit: Variable
+    commit: Expression
     """[rental, period] integer: commitments that start."""
-    on_demand: Variable
+    on_demand: Expression
     """[rental, period] integer nodes."""
-    burst: Variable
+    burst: Expression
     """[rental, period, bucket] nodes for batch alone."""
-    token: Variable
+    token: Expression
     """[token, period, bucket] share."""
-    shed: Variable
+    shed: Expression
     """[commodity, period, bucket] share."""
-    run: Variable
+    run: Expression
     """[run, period, bucket] gang-hours."""
-    gang: Variable
+    gang: Expression
     """[run, period] binary."""
-    fte: Variable
+    fte: Expression
     """[site, period] integer."""
-    hired: Variable
+    hired: Expression
     """[site, period]"""
-    billed: Variable
+    billed: Expression
     """[site, period] kW."""
-    link_on: Variable
+    link_on: Expression
     """[link, period] binary, nondecreasing."""
 
 
-class _Columns:
-    """Adds labelled variables to a model."""
-
-    def __init__(self, model: linopy.Model) -> None:
-        self.model = model
-
-    def real(self, name: str, *coords: pd.Index, upper: xr.DataArray | float = inf) -> Variable:
-        return self.model.add_variables(lower=0, upper=upper, coords=list(coords), name=name)
-
-    def count(self, name: str, *coords: pd.Index, upper: xr.DataArray | float = inf, lower: xr.DataArray | int = 0) -> Variable:
-        return self.model.add_variables(lower=lower, upper=upper, coords=list(coords), name=name, integer=True)
-
-    def flag(self, name: str, *coords: pd.Index) -> Variable:
-        return self.model.add_variables(coords=list(coords), name=name, binary=True)
-
-
-def add_variables(model: linopy.Model, frame: Frame) -> Variables:
+def add_variables(columns: Columns, frame: Frame) -> Variables:
     """Create every column with its bounds; what law or dates forbid has upper bound zero."""
-    problem, new = frame.problem, _Columns(model)
-    f = frame
-    return Variables(
-        load=new.real("load", f.cell, f.period, f.bucket, upper=_load_upper(f)),
-        open=new.flag("open", f.cell, f.period),
-        replicas=new.count("replicas", f.cell, f.period),
-        pick=new.flag("pick", f.tangent, f.period),
-        staffed=new.real("staffed", f.tangent, f.period),
-        held=new.count("held", f.group, f.period),
-        filled=new.count("filled", f.filling, f.period),
-        critical=new.flag("critical", f.pool, f.period),
-        escape=new.real("escape", f.escape, f.period, upper=_escape_upper(f)),
-        ordered=new.count("ordered", f.pool, f.period, upper=_lots_upper(f)),
-        order=new.real("order", f.pool, f.period, upper=_order_upper(f)),
-        installed=new.real("installed", f.pool, f.period),
-        retired=new.count("retired", f.existing, f.period, lower=_retired_bound(f, False), upper=_retired_bound(f, True)),
-        built=new.count("built", f.block, f.period, upper=_built_upper(f)),
-        opened=new.count("opened", f.site, f.period, lower=_opened_lower(f), upper=1),
-        commit=new.count("commit", f.rental, f.period, upper=_commit_upper(f)),
-        on_demand=new.count("on_demand", f.rental, f.period, upper=_on_demand_upper(f)),
-        burst=new.real("burst", f.rental, f.period, f.bucket, upper=_burst_upper(f)),
-        token=new.real("token", f.token, f.period, f.bucket, upper=_token_upper(f)),
-        shed=new.real("shed", f.commodity, f.period, f.bucket, upper=_shed_upper(f)),
-        run=new.real("run", f.run, f.period, f.bucket, upper=_run_upper(f)),
-        gang=new.flag("gang", f.run, f.period),
-        fte=new.count("fte", f.site, f.period, upper=_fte_upper(problem, f)),
-        hired=new.real("hired", f.site, f.period),
-        billed=new.real("billed", f.site, f.period),
-        link_on=new.flag("link_on", f.link, f.period),
-    )
+    f, new = frame, columns.add
+    new("load", f.cell, f.period, f.bucket, upper=_load_upper(f))
+    new("open", f.cell, f.period, upper=1, integer=True)
+    new("replicas", f.cell, f.period, integer=True)
+    new("pick", f.tangent, f.period, upper=1, integer=True)
+    new("staffed", f.tangent, f.period)
+    new("held", f.group, f.period, integer=True)
+    new("filled", f.filling, f.period, integer=True)
+    new("critical", f.pool, f.period, upper=1, integer=True)
+    new("escape", f.escape, f.period, upper=_escape_upper(f))
+    new("ordered", f.pool, f.period, upper=_lots_upper(f), integer=True)
+    new("order", f.pool, f.period, upper=_order_upper(f))
+    new("installed", f.pool, f.period)
+    new("retired", f.existing, f.period, lower=_retired_bound(f, False), upper=_retired_bound(f, True), integer=True)
+    new("built", f.block, f.period, upper=_built_upper(f), integer=True)
+    new("complete", f.block, f.period, upper=1, integer=True)
+    new("opened", f.site, f.period, lower=_opened_lower(f), upper=1, integer=True)
+    new("commit", f.rental, f.period, upper=_commit_upper(f), integer=True)
+    new("on_demand", f.rental, f.period, upper=_on_demand_upper(f), integer=True)
+    new("burst", f.rental, f.period, f.bucket, upper=_burst_upper(f))
+    new("token", f.token, f.period, f.bucket, upper=_token_upper(f))
+    new("shed", f.commodity, f.period, f.bucket, upper=_shed_upper(f))
+    new("run", f.run, f.period, f.bucket, upper=_run_upper(f))
+    new("gang", f.run, f.period, upper=1, integer=True)
+    new("fte", f.site, f.period, upper=_fte_upper(f.problem, f), integer=True)
+    new("hired", f.site, f.period)
+    new("billed", f.site, f.period)
+    new("link_on", f.link, f.period, upper=1, integer=True)
+    return Variables(**{block.name: columns.expression(block) for block in columns.blocks})
 
 
 def demand_share(frame: Frame) -> np.ndarray:
@@ -132,30 +111,30 @@ def demand_share(frame: Frame) -> np.ndarray:
     return np.array([row.load / max(row.peak_load, 1e-12) for row in rows]) if rows else np.zeros(shape)
 
 
-def _load_upper(frame: Frame) -> xr.DataArray:
+def _load_upper(frame: Frame) -> Table:
     share = demand_share(frame)
     rows = [share[c.commodity] * c.allowed[:, None] for c in frame.problem.cells]
     return _stack(rows, frame.cell, frame.period, frame.bucket)
 
 
-def _escape_upper(frame: Frame) -> xr.DataArray:
+def _escape_upper(frame: Frame) -> Table:
     share = demand_share(frame)
     cells = frame.problem.cells
     rows = [share[cells[c].commodity][:, -1] * cells[c].allowed for _, c in frame.escapes]
     return _stack(rows, frame.escape, frame.period)
 
 
-def _stack(rows: list[np.ndarray], *indexes: pd.Index) -> xr.DataArray:
-    return table(np.array(rows).reshape([len(index) for index in indexes]), *indexes)
+def _stack(rows: list[np.ndarray], *axes: Axis) -> Table:
+    return table(np.array(rows), *axes)
 
 
-def _lots_upper(frame: Frame) -> xr.DataArray:
+def _lots_upper(frame: Frame) -> Table:
     pools = frame.problem.pools
     lots = [-(-4 * p.max_nodes // p.purchase.lot_nodes) if p.purchase and p.orderable.any() else 0 for p in pools]
     return table(np.outer(lots, np.ones(len(frame.period))), frame.pool, frame.period)
 
 
-def _order_upper(frame: Frame) -> xr.DataArray:
+def _order_upper(frame: Frame) -> Table:
     rows = [np.where(p.orderable, -(-p.max_nodes // p.purchase.lot_nodes) if p.purchase else 0, 0) for p in frame.problem.pools]
     return _stack(rows, frame.pool, frame.period)
 
@@ -171,14 +150,14 @@ def life_end(frame: Frame) -> list[int]:
     return found
 
 
-def _retired_bound(frame: Frame, upper: bool) -> xr.DataArray:
+def _retired_bound(frame: Frame, upper: bool) -> Table:
     counts = [x.nodes_count for pool in frame.problem.pools for x in pool.existing]
     periods = np.arange(len(frame.period))
     rows = [np.where((periods >= end) | upper, count, 0) for count, end in zip(counts, life_end(frame), strict=True)]
     return _stack(rows, frame.existing, frame.period)
 
 
-def _built_upper(frame: Frame) -> xr.DataArray:
+def _built_upper(frame: Frame) -> Table:
     """A block that would be ready after the horizon is not offered."""
     rows = []
     for _, block in frame.problem.blocks:
@@ -188,16 +167,16 @@ def _built_upper(frame: Frame) -> xr.DataArray:
     return _stack(rows, frame.block, frame.period)
 
 
-def _opened_lower(frame: Frame) -> xr.DataArray:
+def _opened_lower(frame: Frame) -> Table:
     rows = [np.full(len(frame.period), int(power.starts_open)) for power in frame.problem.sites]
     return _stack(rows, frame.site, frame.period)
 
 
-def _rentals(frame: Frame) -> list[tuple[Any, Any]]:
+def _rentals(frame: Frame) -> list[tuple[Pool, Rental]]:
     return [(pool, rental) for pool in frame.problem.pools for rental in pool.rentals]
 
 
-def _commit_upper(frame: Frame) -> xr.DataArray:
+def _commit_upper(frame: Frame) -> Table:
     calendar = frame.problem.calendar
     rows = []
     for pool, rental in _rentals(frame):
@@ -207,29 +186,29 @@ def _commit_upper(frame: Frame) -> xr.DataArray:
     return _stack(rows, frame.rental, frame.period)
 
 
-def _on_demand_upper(frame: Frame) -> xr.DataArray:
+def _on_demand_upper(frame: Frame) -> Table:
     rows = [np.where(pool.rentable & (r.term_months is None), r.offer.quota_nodes, 0) for pool, r in _rentals(frame)]
     return _stack(rows, frame.rental, frame.period)
 
 
-def _burst_upper(frame: Frame) -> xr.DataArray:
+def _burst_upper(frame: Frame) -> Table:
     timed = frame.problem.calendar.hours > 0
     flat = _on_demand_upper(frame).values
     return table(flat[:, :, None] * timed[None], frame.rental, frame.period, frame.bucket)
 
 
-def _token_upper(frame: Frame) -> xr.DataArray:
+def _token_upper(frame: Frame) -> Table:
     share = demand_share(frame)
     rows = [share[c.commodity] * c.allowed[:, None] for c in frame.problem.token_cells]
     return _stack(rows, frame.token, frame.period, frame.bucket)
 
 
-def _shed_upper(frame: Frame) -> xr.DataArray:
+def _shed_upper(frame: Frame) -> Table:
     may = np.array([not row.workload.required for row in frame.problem.commodities], dtype=float)
     return table(demand_share(frame) * may[:, None, None], frame.commodity, frame.period, frame.bucket)
 
 
-def _run_upper(frame: Frame) -> xr.DataArray:
+def _run_upper(frame: Frame) -> Table:
     hours = frame.problem.calendar.hours
     rows = []
     for cell in frame.problem.batch_cells:
@@ -240,7 +219,7 @@ def _run_upper(frame: Frame) -> xr.DataArray:
     return _stack(rows, frame.run, frame.period, frame.bucket)
 
 
-def _fte_upper(problem: Problem, frame: Frame) -> xr.DataArray:
+def _fte_upper(problem: Problem, frame: Frame) -> Table:
     most = []
     for power in problem.sites:
         staff = power.site.hosting.staff  # type: ignore[union-attr]
