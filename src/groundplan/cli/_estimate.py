@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from groundplan.catalog import Catalog, MlaArch, TransformerArch
+from groundplan.catalog import Catalog, TransformerArch
 from groundplan.cli._errors import print_json
 from groundplan.cli._tables import console, table
 from groundplan.errors import CatalogError, Infeasible, Issue
@@ -53,9 +53,11 @@ def estimate_model(question: Question, *, as_json: bool) -> None:
 
 def _require_language_model(catalog: Catalog, name: str) -> None:
     card = catalog.model(name)
-    if not isinstance(card.arch, TransformerArch | MlaArch):
+    if not isinstance(card.arch, TransformerArch):
         what = f"{card.id} is no language model"
-        raise CatalogError(Issue("kind", f"catalog:{card.id}", what, "put it into a factory file and run `groundplan check`"))
+        raise CatalogError(
+            Issue("kind", f"catalog:{card.id}", what, "put it into a factory file and run `groundplan check`")
+        )
 
 
 def _content(found: Estimate) -> dict[str, Any]:
@@ -75,12 +77,15 @@ def _content(found: Estimate) -> dict[str, Any]:
 def _show(question: Question, server: str, found: Estimate) -> None:
     screen = console(to_stdout=True)
     level = f"TTFT {question.ttft_ms:g} ms and TPOT {question.tpot_ms:g} ms for {question.percentile:.1%} of requests"
-    heads = ["precision", "> slots", "> requests/s within the level", "> saturated", "> TTFT ms", "> TPOT ms",
-             "> memory GB", "> mean kW", "what binds"]  # fmt: skip
+    heads = ["format", "> slots", "> requests/s", "> saturated", "> TTFT ms", "> TPOT ms", "> GB", "> mean kW"]
     screen.print(table(f"{question.model} on {server}, one replica; {level}", heads, [_row(row) for row in found.rows]))
-    screen.print("TTFT and TPOT without queueing. The speed model is a roofline, not yet calibrated; 90 % interval in brackets.")
+    for row in found.rows:
+        screen.print(f"{row.point.precision} on {row.point.total_slots}: {row.point.why}")
+    screen.print(
+        "TTFT and TPOT without queueing. The speed model is a roofline, not yet calibrated; 90 % interval in brackets."
+    )
     for refusal in found.refusals:
-        screen.print(f"refused ({refusal.rule}): {refusal.why}", style="dim", markup=False)
+        screen.print(f"refused ({refusal.rule}): {refusal.why}", style="dim")
 
 
 def _row(row: EstimateRow) -> list[str]:
@@ -89,4 +94,4 @@ def _row(row: EstimateRow) -> list[str]:
     times = [f"{point.latency_ms.get(name, 0):,.0f}" for name in ("ttft", "tpot")]
     memory = f"{point.memory_gb['total']:.0f} of {point.memory_gb['available']:.0f}"
     slots = f"{point.slots_per_replica}" + (f" x {point.nodes_per_replica}" if point.nodes_per_replica > 1 else "")
-    return [point.precision, slots, rate, f"{row.saturated_rate:.3g}", *times, memory, f"{point.dynamic_kw:.2f}", point.why]
+    return [point.precision, slots, rate, f"{row.saturated_rate:.3g}", *times, memory, f"{point.dynamic_kw:.2f}"]

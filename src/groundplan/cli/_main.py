@@ -50,7 +50,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _start(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     pass
 
@@ -136,7 +138,9 @@ def estimate(
     output: Annotated[float, typer.Option(help="Mean output tokens.", min=1)] = 250,
     ttft_ms: Annotated[float, typer.Option(help="Time to first token that must be met.", min=1)] = 2000,
     tpot_ms: Annotated[float, typer.Option(help="Time per output token that must be met.", min=0.1)] = 60,
-    percentile: Annotated[float, typer.Option(help="Share of requests that must meet both.", min=0.5, max=0.999)] = 0.95,
+    percentile: Annotated[
+        float, typer.Option(help="Share of requests that must meet both.", min=0.5, max=0.999)
+    ] = 0.95,
     network_ms: Annotated[float, typer.Option(help="Round trip that the levels include.", min=0)] = 0,
     precision: Annotated[list[Format] | None, typer.Option(help="Allowed beside the checkpoint's own format.")] = None,
     as_json: Json = False,
@@ -144,7 +148,17 @@ def estimate(
     """Say how fast a language model is on a server."""
     from groundplan.cli._estimate import Question, estimate_model
 
-    levels = Question(model, hardware, prompt, output, ttft_ms, tpot_ms, percentile, network_ms, tuple(item.value for item in precision or ()))
+    levels = Question(
+        model,
+        hardware,
+        prompt,
+        output,
+        ttft_ms,
+        tpot_ms,
+        percentile,
+        network_ms,
+        tuple(item.value for item in precision or ()),
+    )
     estimate_model(levels, as_json=as_json)
 
 

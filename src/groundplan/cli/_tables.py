@@ -42,8 +42,14 @@ def usd(value: float) -> str:
 
 def plan_tables(plan: Plan, factory: Factory) -> Iterator[Table]:
     """The plan on one screen."""
-    yield table("Bought and rented, by period", ["period", "what", "where", "> nodes", "arrives"], _deals(plan, factory))
-    yield table("What runs where at the end", ["workload", "from", "runs at", "on", "> replicas", "> peak units/s"], _places(plan))
+    yield table(
+        "Bought and rented, by period", ["period", "what", "where", "> nodes", "arrives"], _deals(plan, factory)
+    )
+    yield table(
+        "What runs where at the end",
+        ["workload", "from", "runs at", "on", "> replicas", "> peak units/s"],
+        _places(plan),
+    )
     totals: dict[str, float] = defaultdict(float)
     for row in plan.costs:
         totals[row.line] += row.usd
@@ -70,9 +76,20 @@ def _deals(plan: Plan, factory: Factory) -> list[list[str]]:
 
 def _places(plan: Plan) -> list[list[str]]:
     last = plan.periods[-1].id
-    loads = {(r.workload, r.origin, r.site, r.point): r.units_per_s for r in plan.loads if (r.period, r.bucket) == (last, PEAK)}
+    loads = {
+        (r.workload, r.origin, r.site, r.point): r.units_per_s
+        for r in plan.loads
+        if (r.period, r.bucket) == (last, PEAK)
+    }
     rows = [
-        [r.workload, r.origin, r.site, r.server, f"{r.replicas:,}", f"{loads.get((r.workload, r.origin, r.site, r.point), 0):,.3g}"]
+        [
+            r.workload,
+            r.origin,
+            r.site,
+            r.server,
+            f"{r.replicas:,}",
+            f"{loads.get((r.workload, r.origin, r.site, r.point), 0):,.3g}",
+        ]
         for r in plan.replicas
         if r.period == last
     ]

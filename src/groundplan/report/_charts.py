@@ -1,0 +1,135 @@
+"""Charts: Vega-Lite through Altair, drawn offline to SVG whose colours stay CSS variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from groundplan.report._html import Html, tag
+
+if TYPE_CHECKING:
+    import altair as alt
+
+WIDE_PX, NARROW_PX = 820, 330
+LABEL = {"labelColor": "var(--soft)", "labelFontSize": 13, "labelFont": "Arial, sans-serif", "title": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One part of a stack: its values by category, and the colour variable that stands for it."""
+
+    name: str
+    colour: str
+    values: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One period of a load against its limit."""
+
+    start_month: int
+    end_month: int
+    value: float
+    limit: float
+    is_near: bool
+
+
+def stacked_bars(prefix: str, categories: Sequence[str], series: Sequence[Series], tops: Sequence[str]) -> Html:
+    """Stacked columns, wide for a desk and narrow for a phone; negatives hang below zero, `tops` stand above."""
+    drawings = []
+    for width, name in ((WIDE_PX, "wide-svg"), (NARROW_PX, "narrow")):
+        svg = _svg(_stack(categories, series, tops, width), f"{prefix}-{name}")
+        drawings.append(tag("div", svg, class_=name, aria_hidden="true"))
+    return Html("".join(drawings))
+
+
+def steps_under_limit(prefix: str, steps: Sequence[Step], start_year: int, start_month: int) -> Html:
+    """Bars over time as wide as their periods, under the line of their limit."""
+    return tag("div", _svg(_steps(steps, start_year, start_month), prefix), aria_hidden="true")
+
+
+def _stack(categories: Sequence[str], series: Sequence[Series], tops: Sequence[str], width: int) -> alt.LayerChart:
+    import altair as alt
+
+    rows = [
+        {"category": category, "part": part.name, "value": value, "order": order}
+        for order, part in enumerate(series)
+        for category, value in zip(categories, part.values, strict=True)
+        if value
+    ]
+    scale = alt.Scale(domain=[part.name for part in series], range=[f"var({part.colour})" for part in series])
+    heights = [sum(max(0.0, part.values[index]) for part in series) for index in range(len(categories))]
+    marks = [
+        {"category": c, "height": height, "top": top} for c, height, top in zip(categories, heights, tops, strict=True)
+    ]
+    x = alt.X("category:O", sort=list(categories), axis=_axis(labelAngle=0, grid=False))
+    bars = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar(stroke="var(--page)", strokeWidth=1)
+        .encode(
+            x=x,
+            y=alt.Y("value:Q", stack="zero", axis=_axis(tickCount=5, grid=True)),
+            color=alt.Color("part:N", scale=scale, legend=None),
+            order=alt.Order("order:Q"),
+        )
+    )
+    said = alt.Chart(alt.Data(values=marks)).mark_text(dy=-9, fontSize=13, fontWeight="bold", fill="var(--ink)")
+    return (bars + said.encode(x=x, y="height:Q", text="top:N")).properties(width=width - 36, height=260)
+
+
+def _steps(steps: Sequence[Step], start_year: int, start_month: int) -> alt.LayerChart:
+    import altair as alt
+
+    rows = [
+        {
+            "from": s.start_month,
+            "to": s.end_month,
+            "value": s.value,
+            "limit": s.limit,
+            "room": "near" if s.is_near else "room",
+        }
+        for s in steps
+    ]
+    # A month number is on the axis where a calendar year begins; its label is that year.
+    months = [m for m in range(steps[-1].end_month) if (start_month - 1 + m) % 12 == 0]
+    label = f"toString({start_year} + floor((datum.value + {start_month - 1}) / 12))"
+    base = alt.Chart(alt.Data(values=rows))
+    x = alt.X(
+        "from:Q",
+        axis=_axis(values=months, labelExpr=label, labelAlign="left", grid=False),
+        scale=alt.Scale(domain=[0, steps[-1].end_month], nice=False),
+    )
+    top = max([s.limit for s in steps] + [s.value for s in steps]) * 1.06 or 1.0
+    y = alt.Y("value:Q", axis=_axis(tickCount=4, grid=True), scale=alt.Scale(domain=[0, top], nice=False))
+    colour = alt.Color(
+        "room:N", legend=None, scale=alt.Scale(domain=["room", "near"], range=["var(--blue)", "var(--near)"])
+    )
+    bars = base.mark_bar(stroke="var(--page)", strokeWidth=0.75).encode(
+        x=x, x2="to:Q", y=y, y2=alt.Y2Datum(0), color=colour
+    )
+    limit = base.mark_rule(stroke="var(--missed)", strokeWidth=2).encode(x=x, x2="to:Q", y="limit:Q")
+    return (bars + limit).properties(width=350, height=130)
+
+
+def _axis(**options: Any) -> alt.Axis:
+    import altair as alt
+
+    return alt.Axis(
+        domainColor="var(--axis)", gridColor="var(--grid)", ticks=False, labelPadding=6, **{**LABEL, **options}
+    )
+
+
+def _svg(chart: alt.Chart | alt.LayerChart, prefix: str) -> Html:
+    """The drawing; ids get a prefix of their own, and Vega's own roles and labels go."""
+    import vl_convert
+
+    specification = {**chart.to_dict(), "background": None}
+    specification["config"] = {"view": {"stroke": None}, "aria": False, "font": "Arial"}
+    drawn = vl_convert.vegalite_to_svg(specification)
+    drawn = re.sub(r'\s(?:role|aria-[a-z]+)="[^"]*"', "", drawn)
+    drawn = re.sub(r'(\bid="|url\(#)', rf"\g<1>{prefix}-", drawn)
+    drawn = re.sub(r'\sxmlns(?::\w+)?="[^"]*"', "", drawn)
+    drawn = re.sub(r"(\d+\.\d{2})\d+", r"\1", drawn)
+    return Html(drawn.strip())

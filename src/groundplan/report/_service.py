@@ -1,0 +1,174 @@
+"""What each workload asks for and gets, and how much room its staffing leaves."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from math import inf
+
+from groundplan.plan import PEAK, PointRow, ReplicaRow, StaffingRow
+from groundplan.report._facts import Facts
+from groundplan.report._html import Html, join, table, tag, verdict, warning
+from groundplan.report._words import SPACE, count, figure, percent, whole
+from groundplan.spec import AnyWorkload, ControlWorkload, LlmWorkload, PretrainWorkload, StreamWorkload, VisionWorkload
+
+
+def workloads(facts: Facts) -> tuple[str, Html]:
+    """Title and body: demands, service levels, predicted latencies."""
+    required = sum(workload.required for workload in facts.factory.workloads)
+    title = f"{count(len(facts.factory.workloads), 'workload').capitalize()}, {required} of them required"
+    shed = _shed(facts)
+    title += f"; load of {count(len(shed), 'workload')} is shed in busy minutes" if shed else "; no load is shed"
+    rows = [
+        [tag("span", w.title, tag("br"), tag("small", f"{w.id}, {w.kind}")), _importance(w), _level(w), _latency(facts, w),
+         _interval(facts, w), _served(facts, w, shed)]
+        for w in facts.factory.workloads
+    ]  # fmt: skip
+    caption = ("Latency is the worst of the cells in use, before queueing; queueing is in the staffing rule below. The interval is "
+               "that of the predicted speed.")  # fmt: skip
+    heads = ["Workload", "Importance", "Service level", "Predicted", "90 % interval of speed", "Load shed at peak"]
+    return title, table(caption, heads, rows)
+
+
+def _importance(workload: AnyWorkload) -> str:
+    kept = "" if workload.survives == "none" else f", survives a {workload.survives} loss"
+    return f"{'required' if workload.required else 'may be shed'}, priority {workload.priority}{kept}"
+
+
+def _level(workload: AnyWorkload) -> str:
+    if isinstance(workload, LlmWorkload):
+        level = workload.service_level
+        return (f"TTFT {level.ttft_ms:,g}{SPACE}ms, TPOT {level.tpot_ms:g}{SPACE}ms, "
+                f"p{100 * level.percentile:g}")  # fmt: skip
+    if isinstance(workload, ControlWorkload | VisionWorkload | StreamWorkload):
+        level_ = workload.service_level
+        return f"{level_.latency_ms:,g}{SPACE}ms, p{100 * level_.percentile:g}"
+    if isinstance(workload, PretrainWorkload):
+        return "done " + "; ".join(f"before {demand.due_month}" for demand in workload.demand)
+    return "done within each period"
+
+
+def _cells(facts: Facts, workload: AnyWorkload) -> list[tuple[PointRow, float]]:
+    """Points in use with the network share of their latency."""
+    keys = {(r.point, r.origin, r.site) for r in facts.plan.replicas if r.workload == workload.id and r.replicas}
+    return [(facts.points[key[0]], facts.staffing[key].network_ms) for key in sorted(keys) if key in facts.staffing]
+
+
+def _latency(facts: Facts, workload: AnyWorkload) -> str:
+    cells = _cells(facts, workload)
+    parts = []
+    for name, label, has_network in (("ttft", "TTFT ", True), ("tpot", "TPOT ", False), ("latency", "", True)):
+        found = [point.latency_ms[name] + network * has_network for point, network in cells if name in point.latency_ms]
+        if found:
+            parts.append(f"{label}{figure(max(found))}{SPACE}ms")
+    tokens = {row.offer for row in facts.plan.tokens if row.workload == workload.id}
+    parts += [f"{name}: TTFT {facts.token_offers[name].ttft_ms:,g}{SPACE}ms as quoted" for name in sorted(tokens)]
+    return ", ".join(parts)
+
+
+def _interval(facts: Facts, workload: AnyWorkload) -> str:
+    points = [point for point, _ in _cells(facts, workload)]
+    points += [facts.points[row.point] for row in facts.plan.batch if row.workload == workload.id]
+    if not points:
+        return ""
+    low, high = min(p.error_low_factor for p in points), max(p.error_high_factor for p in points)
+    return f"×{SPACE}{low:.2f}–{high:.2f}" if low < high else "as the file states it"
+
+
+def _shed(facts: Facts) -> dict[str, float]:
+    """Largest load shed at the design peak, units per second; workloads that shed anything, in any bucket."""
+    found: dict[str, float] = defaultdict(float)
+    for row in facts.plan.shed:
+        found[row.workload] = max(found[row.workload], row.units_per_s)
+    return {workload: load for workload, load in found.items() if load > 0}
+
+
+def _served(facts: Facts, workload: AnyWorkload, shed: dict[str, float]) -> Html | str:
+    if workload.id not in shed:
+        return "none"
+    served: dict[tuple[str, str], float] = defaultdict(float)
+    missed: dict[tuple[str, str], float] = defaultdict(float)
+    for row in (*facts.plan.loads, *facts.plan.tokens):
+        if row.workload == workload.id and row.bucket == PEAK:
+            served[row.origin, row.period] += row.units_per_s
+    for lost in facts.plan.shed:
+        if lost.workload == workload.id and lost.bucket == PEAK:
+            missed[lost.origin, lost.period] += lost.units_per_s
+    worst = max((load / (load + served[key]) for key, load in missed.items() if load), default=0.0)
+    return warning(f"up to {percent(worst)}") if worst else "none at the peak, some in other hours"
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """A cell in the period in which it has least to spare."""
+
+    row: ReplicaRow
+    load: float
+    """In replicas' worth."""
+    needed: float
+    needed_low: float
+    """Were the true capacity at the low end of its interval."""
+
+    @property
+    def spare(self) -> float:
+        return self.row.replicas - self.needed
+
+
+def needed_replicas(staffing: StaffingRow, load: float) -> float:
+    """Least replicas of the tangents that cover a load; infinite beyond all of them."""
+    return min((t.alpha * load + t.beta for t in staffing.tangents if load <= t.load_max * (1 + 1e-9)), default=inf)
+
+
+def tightest(facts: Facts) -> list[Margin]:
+    """One margin for each cell in use: workload, origin, site, point."""
+    found: dict[tuple[str, str, str, str], Margin] = {}
+    for row in facts.plan.replicas:
+        staffing = facts.staffing.get((row.point, row.origin, row.site))
+        units = facts.peak_load.get((row.workload, row.origin, row.site, row.point, row.period), 0.0)
+        if staffing is None or units <= 0:
+            continue
+        point = facts.points[row.point]
+        load = units / point.capacity_per_s
+        margin = Margin(
+            row, load, needed_replicas(staffing, load), needed_replicas(staffing, load / point.error_low_factor)
+        )
+        key = row.workload, row.origin, row.site, row.point
+        if key not in found or margin.spare < found[key].spare:
+            found[key] = margin
+    return [found[key] for key in sorted(found)]
+
+
+def staffing(facts: Facts) -> tuple[str, Html]:
+    """Title and body: replicas against what the staffing curves ask for."""
+    margins = tightest(facts)
+    if not margins:
+        return "No served workload has replicas", tag("p", "Nothing that answers requests runs on nodes in this plan.")
+    weak = [margin for margin in margins if margin.needed_low > margin.row.replicas]
+    title = f"{len(margins) - len(weak)} of {count(len(margins), 'pool')} would hold even at the slow end of their speed interval"
+    rows = [
+        [tag("span", facts.workloads[m.row.workload].title, tag("br"), tag("small", f"from {m.row.origin}")),
+         f"{m.row.server}, {m.row.site}", facts.label(m.row.period), whole(m.row.replicas), f"{m.load:.2f}", f"{m.needed:.2f}",
+         percent(m.load / m.row.replicas), _holds(m)]
+        for m in margins
+    ]  # fmt: skip
+    caption = ("Each pool in the period in which it has least to spare, at the design peak. Load in replicas' worth; needed by the "
+               "staffing curves of the plan file for the service level, network and queueing included.")  # fmt: skip
+    heads = [
+        "Workload",
+        "Pool",
+        "Tightest in",
+        "> Replicas",
+        "> Load",
+        "> Needed",
+        "> Busy",
+        "If speed is at the slow end",
+    ]
+    return title, table(caption, heads, rows)
+
+
+def _holds(margin: Margin) -> Html:
+    if margin.needed_low <= margin.row.replicas:
+        return verdict(True, "holds")
+    if margin.needed_low == inf:
+        return warning("beyond the staffing table")
+    return warning(join([f"needs {margin.needed_low:.2f}"]))

@@ -1,0 +1,160 @@
+"""Assumptions: every price with its scope and source, the conventions, and how the catalogue knows what it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from groundplan.catalog import rules_as_of, token_price
+from groundplan.report._bought import source_words
+from groundplan.report._facts import Facts
+from groundplan.report._html import Html, join, listing, table, tag
+from groundplan.report._words import count, figure, fixed, month_name, percent, whole
+from groundplan.spec import Source, TokenOffer
+
+Priced = tuple[str, str, str, str, Source]
+"""Offer, what, price in words, scope, source."""
+
+
+def assumptions(facts: Facts) -> tuple[str, Html]:
+    """Title and body."""
+    offers = list(_offers(facts))
+    assumed = sum(source.kind == "assumed" for *_, source in offers)
+    title = (
+        f"{assumed} of {count(len(offers), 'price')} rest on assumptions"
+        if assumed
+        else "No price rests on an assumption"
+    )
+    rows = [
+        [offer, what, price, scope, source_words(source), _who(source)] for offer, what, price, scope, source in offers
+    ]
+    heads = ["Offer", "What", "Price", "Scope", "Kind", "Who says so"]
+    parts = [
+        table("Prices as the file states them, in USD", heads, rows),
+        _conventions(facts),
+        _sites(facts),
+        _catalogue(facts),
+    ]
+    return title, join(parts)
+
+
+def _who(source: Source) -> Html:
+    day = f", {source.dated}" if source.dated else ", undated"
+    note = [tag("br"), tag("small", source.note)] if source.note else []
+    return tag("span", source.who, day, *note)
+
+
+def _offers(facts: Facts) -> Iterator[Priced]:
+    for offer in facts.factory.purchases:
+        change = offer.price_change_per_year_rate
+        price = f"{whole(offer.price_usd)} a node" + (
+            f", {'+' if change > 0 else ''}{percent(change)} a year" if change else ""
+        )
+        yield (
+            offer.id,
+            f"{facts.server(offer.server).name}, lead {count(offer.lead_months, 'month')}",
+            price,
+            offer.price_scope,
+            offer.source,
+        )
+    for rental in facts.factory.rentals:
+        if rental.price_usd_per_node_hour is not None and rental.source is not None:
+            hourly, source = rental.price_usd_per_node_hour, rental.source
+        else:
+            listed = facts.catalog.offers[rental.cloud_offer or ""]
+            hourly, source = (
+                _node_hour(facts, rental.server, listed.price_usd_per_gpu_hour, listed.price_usd_per_hour),
+                listed.source,
+            )
+        what = f"{facts.server(rental.server).name}, {rental.term}, up to {whole(rental.quota_nodes)} nodes"
+        yield rental.id, what, f"{fixed(hourly, 2)} a node and hour", "node", source
+    for tokens in facts.factory.token_offers:
+        yield _token_row(facts, tokens)
+
+
+def _node_hour(facts: Facts, server: str, per_gpu: float, per_instance: float) -> float:
+    """A listed instance price for the accelerators of the node that is rented."""
+    gpus = facts.server(server).accelerators_count
+    return per_gpu * gpus if gpus else per_instance
+
+
+def _token_row(facts: Facts, offer: TokenOffer) -> Priced:
+    if offer.input_usd_per_mtok is not None and offer.output_usd_per_mtok is not None:
+        prices, source = (offer.input_usd_per_mtok, offer.output_usd_per_mtok), offer.source
+    else:
+        year, month = facts.calendar(0)
+        listed = token_price(offer.provider or "", offer.provider_model or "", on=date(year, month, 1))
+        prices, source = (listed.input_usd_per_mtok, listed.output_usd_per_mtok), listed.source
+    said = f"{fixed(prices[0], 2)} in, {fixed(prices[1], 2)} out, a million tokens"
+    return offer.id, offer.provider_model or ", ".join(offer.workloads), said, "tokens", source
+
+
+def _conventions(facts: Facts) -> Html:
+    money, factory = facts.factory.money, facts.factory
+    overheads = money.overheads
+    rows: list[list[object]] = [
+        ["Discount rate (nominal WACC)", f"{percent(money.discount_rate, 1)} a year, each period at its middle"],
+        ["Hours in a year", whole(money.hours_per_year)],
+        ["Energy price change", f"{percent(money.energy_price_change_per_year_rate, 1)} a year"],
+        ["Network, of the node price", f"{percent(overheads.network_share)} where the price scope is node or rack"],
+        ["Storage", f"USD {whole(overheads.storage_usd_per_node)} a node"],
+        ["Spares", f"{percent(overheads.spares_share, 1)} of the node price"],
+        ["Maintenance", f"{percent(overheads.maintenance_per_year_rate, 1)} of the node price a year"],
+        ["Software licences", f"USD {whole(overheads.software_usd_per_gpu_year)} an accelerator and year"],
+        ["Overheads according to", _who(overheads.source)],
+        ["Facility life", f"{figure(overheads.facility_life_years)} years, straight annuity at the discount rate"],
+        ["Residual value", "unpaid part of the annuity of each node and block at the end of the plan"],
+        ["Plan", f"{count(facts.horizon_months, 'month')} from {month_name(factory.start)}, {len(facts.plan.periods)} periods, "
+                 f"{len(facts.plan.buckets)} kinds of hour and a design peak"],
+    ]  # fmt: skip
+    for rate in factory.money.exchange_rates:
+        who = _who(rate.source)
+        rows.append([f"{rate.currency} for one USD", join([f"{rate.local_per_usd:,g}, dated {rate.dated}: ", who])])
+    if facts.rate and facts.rate not in factory.money.exchange_rates:
+        rows.append(
+            [f"{facts.rate.currency} for one USD", join([f"{facts.rate.local_per_usd:,g}: ", _who(facts.rate.source)])]
+        )
+    return table("Conventions", ["What", "Value"], rows)
+
+
+def _sites(facts: Facts) -> Html:
+    rows: list[list[object]] = []
+    for site in facts.factory.sites:
+        tariff = facts.catalog.tariff(site.hosting.tariff).name if site.hosting else "none of your own"
+        pue = f"{site.pue:g} mean" + (
+            f", {site.hosting.pue_peak:g} peak, UPS {site.hosting.ups_tier}" if site.hosting else ""
+        )
+        five = (site.country, site.owner_country, site.operator_country, site.parent_country, site.key_holder_country)
+        rows.append(
+            [
+                join([site.title, tag("br"), tag("small", f"{site.id}, {site.tier}")]),
+                ", ".join(five),
+                pue,
+                f"{site.grid_carbon_kg_per_kwh:g}",
+                tariff,
+            ]
+        )
+    heads = ["Site", "Ground, owner, operator, parent, keys", "PUE", "> Grid kg CO₂ a kWh", "Tariff"]
+    return table("Sites as the file states them", heads, rows)
+
+
+def _catalogue(facts: Facts) -> Html:
+    counts = facts.catalog.figure_counts()
+    total = sum(counts.values()) or 1
+    rows = [[kind, whole(number), percent(number / total)] for kind, number in counts.items()]
+    said = tag("p", f"Law and export rules were looked up to {rules_as_of()}; they apply by their own dates.")
+    return join([table("Figures of the catalogue by kind of source", ["Kind", "> Figures", "> Share"], rows), said])
+
+
+def limits(facts: Facts) -> tuple[str, Html]:
+    """Title and body: what this plan does not know."""
+    items = [
+        "The speed model is a roofline, not yet calibrated against measured runs. Every speed has a 90 % interval, shown above.",
+        "Service levels rest on staffing curves for the stated arrivals; burstier arrivals need more.",
+        "The carbon of token APIs is published by none of them and is not counted.",
+        "Taxes, financing and price negotiations are not modelled; prices are as quoted.",
+        "Rules of law are dated records with citations, applied to what the file states. This is not legal advice.",
+    ]
+    if any(source.kind == "assumed" for *_, source in _offers(facts)):
+        items.append("What rests on an assumed price is a threshold to check against a quote, not a verdict.")
+    return "What this plan does not know", listing(items)

@@ -1,0 +1,91 @@
+"""Cost over time, by group for the eye and by line for the books."""
+
+from __future__ import annotations
+
+from groundplan.plan import COST_LINES
+from groundplan.report._charts import Series, stacked_bars
+from groundplan.report._facts import NOT_CASH, Facts
+from groundplan.report._html import Html, details, join, table, tag
+from groundplan.report._words import Column
+
+GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("Own hardware", "--g1", ("hardware", "network", "storage", "spares", "duty")),
+    ("Ground", "--g2", ("facility", "opening", "colocation")),
+    ("Electricity", "--g3", ("energy", "demand_charge")),
+    ("People and upkeep", "--g4", ("maintenance", "software", "staff", "training")),
+    ("Cloud, tokens, links", "--g5", ("cloud", "tokens", "links", "egress")),
+    ("Load not served", "--g6", ("shed_penalty",)),
+    ("Credits", "--g7", ("value_served", "resale", "residual")),
+)
+
+
+def over_time(facts: Facts) -> tuple[str, Html]:
+    """Title and body: stacked by group and plan year."""
+    cash, money = facts.cash, facts.money
+    dearest = max(cash, key=lambda year: cash[year])
+    title = f"Year 1 takes {money.short(cash[facts.years[0]])} in cash"
+    title += (
+        ", more than any later year"
+        if dearest == facts.years[0]
+        else f"; year {dearest} is the dearest at {money.short(cash[dearest])}"
+    )
+    totals = {year: [_group(facts, lines, year) for _, _, lines in GROUPS] for year in facts.years}
+    column = money.column([sum(v for v in values if v > 0) for values in totals.values()])
+    shown = [
+        Series(name, colour, [column.value(totals[year][index]) for year in facts.years])
+        for index, (name, colour, _) in enumerate(GROUPS)
+        if any(totals[year][index] for year in facts.years)
+    ]
+    categories = [f"Year {year}" for year in facts.years]
+    sentence = f"Cost by plan year in {column.unit}: " + "; ".join(
+        f"{name} {column.show(sum(values))}" for name, values in zip(categories, totals.values(), strict=True)
+    )
+    key = tag(
+        "ul", *(tag("li", tag("i", style=f"background:var({part.colour})"), part.name) for part in shown), class_="key"
+    )
+    caption = tag(
+        "figcaption",
+        f"{_unit(facts, column)}, undiscounted, by plan year. Credits hang below zero; the figure above a bar is the sum of what is above zero.",
+    )
+    tops = [column.show(sum(v for v in values if v > 0)) for values in totals.values()]
+    drawing = tag("div", stacked_bars("cost", categories, shown, tops), role="img", aria_label=sentence)
+    return title, join(
+        [tag("figure", caption, key, drawing), details("Show these numbers as a table", _groups(facts, totals, column))]
+    )
+
+
+def by_line(facts: Facts) -> tuple[str, Html]:
+    """Title and body: every line of every year, zeros printed."""
+    lines = {line: [facts.costs.get((line, year), 0.0) for year in facts.years] for line in COST_LINES}
+    zero = [line for line, values in lines.items() if not any(values)]
+    title = f"All {len(COST_LINES)} cost lines" + (f", {len(zero)} of them zero" if zero else "")
+    column = facts.money.column([sum(values) for values in lines.values()], least=100)
+    rows = [
+        [line.replace("_", " "), *map(column.show, values), column.show(sum(values))] for line, values in lines.items()
+    ]
+    cash = [facts.cash[year] for year in facts.years]
+    rows.append(["cash (all but the last four)", *map(column.show, cash), column.show(sum(cash))])
+    heads = ["Line", *(f"> Year {year}" for year in facts.years), "> Whole plan"]
+    note = tag("p", f"Cash leaves out {', '.join(name.replace('_', ' ') for name in NOT_CASH)}. The present value discounts each "
+               "period at its middle and the residual at the end of the plan.")  # fmt: skip
+    return title, join([table(f"{_unit(facts, column)}, undiscounted, by plan year", heads, rows, total=True), note])
+
+
+def _group(facts: Facts, lines: tuple[str, ...], year: int) -> float:
+    return sum(facts.costs.get((line, year), 0.0) for line in lines)
+
+
+def _unit(facts: Facts, column: Column) -> str:
+    if facts.rate is None:
+        return column.unit
+    rate = facts.rate
+    return f"{column.unit} at {rate.local_per_usd:,g} {rate.currency} for one USD ({rate.dated})"
+
+
+def _groups(facts: Facts, totals: dict[int, list[float]], column: Column) -> Html:
+    rows = [
+        [name, *(column.show(totals[year][index]) for year in facts.years)] for index, (name, _, _) in enumerate(GROUPS)
+    ]
+    rows.append(["Sum", *(column.show(sum(totals[year])) for year in facts.years)])
+    heads = ["Group", *(f"> Year {year}" for year in facts.years)]
+    return table(f"Cost by group in {column.unit}", heads, rows, total=True)
