@@ -39,11 +39,10 @@ def _orders(facts: Facts) -> Html:
     column = facts.money.column([_order_total(facts, facts.plan.orders)], least=100)
     rows: list[list[object]] = []
     for (site, server), orders in groups.items():
-        sources = {facts.purchases[order.offer].source for order in orders}
-        rows.append(
-            [facts.server(server).name, facts.places[site], facts.label(orders[0].period), *_nodes_by_year(facts, orders),
-             _chips(facts, orders), column.show(_order_total(facts, orders)), join(map(source_words, sources), ", ")]
-        )  # fmt: skip
+        sources = dict.fromkeys(facts.purchases[order.offer].source for order in orders)
+        what = [facts.server(server).name, facts.places[site], facts.label(orders[0].period)]
+        price = [column.show(_order_total(facts, orders)), join(map(source_words, sources), ", ")]
+        rows.append([*what, *_nodes_by_year(facts, orders), _chips(facts, orders), *price])
     every = facts.plan.orders
     rows.append(
         [
@@ -56,8 +55,10 @@ def _orders(facts: Facts) -> Html:
             "",
         ]
     )
-    caption = (f"Nodes ordered in each plan year (Y1 first). Price in {column.unit}, without network, storage, spares and duty; "
-               "the last column grades it.")  # fmt: skip
+    caption = (
+        f"Nodes ordered in each plan year (Y1 first). Price in {column.unit}, without network, storage, spares "
+        "and duty; the last column grades it."
+    )
     heads = ["What", "Where", "First order", *(f"> Y{year}" for year in facts.years), "> GPUs", "> Price", "Graded"]
     return join([table(caption, heads, rows, total=True), details("Show every order", _every_order(facts))])
 
@@ -97,10 +98,9 @@ def _blocks(facts: Facts) -> Html:
     for row in facts.plan.blocks:
         hosting = facts.sites[row.site].hosting
         block = next(block for block in (hosting.blocks if hosting else ()) if block.id == row.block)
-        rows.append(
-            [facts.label(row.period), block.id, facts.places[row.site], whole(row.count), whole(row.count * block.usable_kw),
-             column.show(row.count * block.price_usd), facts.label(row.usable_from)]
-        )  # fmt: skip
+        what = [facts.label(row.period), block.id, facts.places[row.site], whole(row.count)]
+        usd = row.count * block.price_usd
+        rows.append([*what, whole(row.count * block.usable_kw), column.show(usd), facts.label(row.usable_from)])
     heads = ["Order in", "Block", "Where", "> Count", "> Usable kW", "> Price", "Usable from"]
     return table(f"Power blocks, price in {column.unit}", heads, rows)
 

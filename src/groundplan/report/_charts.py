@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import altair as alt
 
 WIDE_PX, NARROW_PX = 820, 330
-LABEL = {"labelColor": "var(--soft)", "labelFontSize": 13, "labelFont": "Arial, sans-serif", "title": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,9 @@ def steps_under_limit(prefix: str, steps: Sequence[Step], start_year: int, start
     return tag("div", _svg(_steps(steps, start_year, start_month), prefix), aria_hidden="true")
 
 
-def _stack(categories: Sequence[str], series: Sequence[Series], tops: Sequence[str], width: int) -> alt.LayerChart:
+def _stack(
+    categories: Sequence[str], series: Sequence[Series], tops: Sequence[str], width: int
+) -> alt.LayerChart | alt.FacetChart:
     import altair as alt
 
     rows = [
@@ -76,10 +77,10 @@ def _stack(categories: Sequence[str], series: Sequence[Series], tops: Sequence[s
         )
     )
     said = alt.Chart(alt.Data(values=marks)).mark_text(dy=-9, fontSize=13, fontWeight="bold", fill="var(--ink)")
-    return (bars + said.encode(x=x, y="height:Q", text="top:N")).properties(width=width - 36, height=260)
+    return alt.layer(bars, said.encode(x=x, y="height:Q", text="top:N")).properties(width=width - 36, height=260)
 
 
-def _steps(steps: Sequence[Step], start_year: int, start_month: int) -> alt.LayerChart:
+def _steps(steps: Sequence[Step], start_year: int, start_month: int) -> alt.LayerChart | alt.FacetChart:
     import altair as alt
 
     rows = [
@@ -110,22 +111,30 @@ def _steps(steps: Sequence[Step], start_year: int, start_month: int) -> alt.Laye
         x=x, x2="to:Q", y=y, y2=alt.Y2Datum(0), color=colour
     )
     limit = base.mark_rule(stroke="var(--missed)", strokeWidth=2).encode(x=x, x2="to:Q", y="limit:Q")
-    return (bars + limit).properties(width=350, height=130)
+    return alt.layer(bars, limit).properties(width=350, height=130)
 
 
 def _axis(**options: Any) -> alt.Axis:
     import altair as alt
 
-    return alt.Axis(
-        domainColor="var(--axis)", gridColor="var(--grid)", ticks=False, labelPadding=6, **{**LABEL, **options}
-    )
+    look: dict[str, Any] = {
+        "domainColor": "var(--axis)",
+        "gridColor": "var(--grid)",
+        "labelColor": "var(--soft)",
+        "labelFontSize": 13,
+        "labelFont": "Arial, sans-serif",
+        "labelPadding": 6,
+        "ticks": False,
+        "title": None,
+    }
+    return alt.Axis(**look, **options)
 
 
-def _svg(chart: alt.Chart | alt.LayerChart, prefix: str) -> Html:
+def _svg(chart: alt.LayerChart | alt.FacetChart, prefix: str) -> Html:
     """The drawing; ids get a prefix of their own, and Vega's own roles and labels go."""
     import vl_convert
 
-    specification = {**chart.to_dict(), "background": None}
+    specification: dict[str, Any] = {**chart.to_dict(), "background": None}
     specification["config"] = {"view": {"stroke": None}, "aria": False, "font": "Arial"}
     drawn = vl_convert.vegalite_to_svg(specification)
     drawn = re.sub(r'\s(?:role|aria-[a-z]+)="[^"]*"', "", drawn)

@@ -46,9 +46,10 @@ def _attribute(key: str, value: object) -> str:
 def table(
     caption: object, heads: Sequence[str], rows: Iterable[Sequence[object]], *, total: bool = False, wide: bool = False
 ) -> Html:
-    """A table with a caption; the first cell of each row is its heading. A head that starts with ``>`` stands over numbers.
+    """A table with a caption; the first cell of each row is its heading.
 
-    `total` sets the last row apart. `wide` keeps columns side by side on a phone, in a region that scrolls.
+    A head that starts with ``>`` stands over numbers. `total` sets the last row apart. `wide` keeps columns
+    side by side on a phone, in a region that scrolls.
     """
     numeric = [head.startswith(">") for head in heads]
     names = [head.removeprefix(">").strip() for head in heads]

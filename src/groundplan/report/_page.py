@@ -85,9 +85,12 @@ def _provenance(facts: Facts) -> Html:
     reproducible = (
         "the same inputs give the same plan" if plan.result.reproducible else "stopped by a clock, so not reproducible"
     )
-    said = (f"Plan {plan.name} by groundplan {groundplan.__version__}; {reproducible}. Largest breach of any rule, relative: "
-            f"{max(plan.result.max_residual, facts.report.max_residual):.1e}. Cost of rounding: "
-            f"{facts.money.short(plan.result.rounding_cost_usd)}. Check it again with ")  # fmt: skip
+    residual = max(plan.result.max_residual, facts.report.max_residual)
+    said = (
+        f"Plan {plan.name} by groundplan {groundplan.__version__}; {reproducible}. Largest breach of any rule, "
+        f"relative: {residual:.1e}. Cost of rounding: {facts.money.short(plan.result.rounding_cost_usd)}. "
+        "Check it again with "
+    )
     lines = [tag("p", f"SHA-256 of the {name}: ", tag("code", value)) for name, value in hashes]
     inputs = tag("pre", json.dumps(content, indent=1, ensure_ascii=False), tabindex="0")
     return tag(

@@ -44,7 +44,10 @@ def placed(facts: Facts) -> tuple[str, Html]:
          *(_cell(facts, cells, refused, workload, origin, site) for site in columns)]
         for workload, origin in _demands(facts)
     ]  # fmt: skip
-    caption = "Replicas at the first and the last period in which the work runs there. ● runs here, ▲ below the checkpoint's precision, ○ allowed but not chosen, ✕ refused."
+    caption = (
+        "Replicas at the first and the last period in which the work runs there. ● runs here, ▲ below the "
+        "checkpoint's precision, ○ allowed but not chosen, ✕ refused."
+    )
     return title, tag("div", table(caption, ["Workload", *columns], rows), class_="matrix")
 
 

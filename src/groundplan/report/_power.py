@@ -40,8 +40,11 @@ def power(facts: Facts) -> tuple[str, Html]:
     fullest, draws = max(used, key=lambda item: max(draw.share for draw in item[1]))
     title = f"{fullest.title} reaches {percent(max(draw.share for draw in draws))} of its usable power"
     title += "; the other sites have more room" if len(used) > 1 else ""
-    under = tag("p", "Facility kW by period: nameplate of all installed nodes at the peak PUE (bars), against usable power with "
-                f"its blocks (red line). Orange from {percent(NEAR_SHARE)} up.", class_="under")  # fmt: skip
+    said = (
+        "Facility kW by period: nameplate of all installed nodes at the peak PUE (bars), against usable power "
+        f"with its blocks (red line). Orange from {percent(NEAR_SHARE)} up."
+    )
+    under = tag("p", said, class_="under")
     pictures = tag("div", *(_picture(facts, site, draws) for site, draws in used), class_="pair")
     return title, join([under, pictures, details("Show these numbers as a table", _numbers(facts, used))])
 

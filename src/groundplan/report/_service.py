@@ -20,12 +20,20 @@ def workloads(facts: Facts) -> tuple[str, Html]:
     shed = _shed(facts)
     title += f"; load of {count(len(shed), 'workload')} is shed in busy minutes" if shed else "; no load is shed"
     rows = [
-        [tag("span", w.title, tag("br"), tag("small", f"{w.id}, {w.kind}")), _importance(w), _level(w), _latency(facts, w),
-         _interval(facts, w), _served(facts, w, shed)]
+        [
+            tag("span", w.title, tag("br"), tag("small", f"{w.id}, {w.kind}")),
+            _importance(w),
+            _level(w),
+            _latency(facts, w),
+            _interval(facts, w),
+            _served(facts, w, shed),
+        ]
         for w in facts.factory.workloads
-    ]  # fmt: skip
-    caption = ("Latency is the worst of the cells in use, before queueing; queueing is in the staffing rule below. The interval is "
-               "that of the predicted speed.")  # fmt: skip
+    ]
+    caption = (
+        "Latency is the worst of the cells in use, before queueing; queueing is in the staffing rule below. "
+        "The interval is that of the predicted speed."
+    )
     heads = ["Workload", "Importance", "Service level", "Predicted", "90 % interval of speed", "Load shed at peak"]
     return title, table(caption, heads, rows)
 
@@ -144,15 +152,25 @@ def staffing(facts: Facts) -> tuple[str, Html]:
     if not margins:
         return "No served workload has replicas", tag("p", "Nothing that answers requests runs on nodes in this plan.")
     weak = [margin for margin in margins if margin.needed_low > margin.row.replicas]
-    title = f"{len(margins) - len(weak)} of {count(len(margins), 'pool')} would hold even at the slow end of their speed interval"
+    held = f"{len(margins) - len(weak)} of {count(len(margins), 'pool')}"
+    title = f"{held} would hold even at the slow end of their speed interval"
     rows = [
-        [tag("span", facts.workloads[m.row.workload].title, tag("br"), tag("small", f"from {m.row.origin}")),
-         f"{m.row.server}, {m.row.site}", facts.label(m.row.period), whole(m.row.replicas), f"{m.load:.2f}", f"{m.needed:.2f}",
-         percent(m.load / m.row.replicas), _holds(m)]
+        [
+            tag("span", facts.workloads[m.row.workload].title, tag("br"), tag("small", f"from {m.row.origin}")),
+            f"{m.row.server}, {m.row.site}",
+            facts.label(m.row.period),
+            whole(m.row.replicas),
+            f"{m.load:.2f}",
+            f"{m.needed:.2f}",
+            percent(m.load / m.row.replicas) if m.row.replicas else "",
+            _holds(m),
+        ]
         for m in margins
-    ]  # fmt: skip
-    caption = ("Each pool in the period in which it has least to spare, at the design peak. Load in replicas' worth; needed by the "
-               "staffing curves of the plan file for the service level, network and queueing included.")  # fmt: skip
+    ]
+    caption = (
+        "Each pool in the period in which it has least to spare, at the design peak. Load in replicas' worth; "
+        "needed by the staffing curves of the plan file for the service level, network and queueing included."
+    )
     heads = [
         "Workload",
         "Pool",

@@ -104,9 +104,9 @@ def _conventions(facts: Facts) -> Html:
         ["Overheads according to", _who(overheads.source)],
         ["Facility life", f"{figure(overheads.facility_life_years)} years, straight annuity at the discount rate"],
         ["Residual value", "unpaid part of the annuity of each node and block at the end of the plan"],
-        ["Plan", f"{count(facts.horizon_months, 'month')} from {month_name(factory.start)}, {len(facts.plan.periods)} periods, "
-                 f"{len(facts.plan.buckets)} kinds of hour and a design peak"],
-    ]  # fmt: skip
+        ["Plan", f"{count(facts.horizon_months, 'month')} from {month_name(factory.start)}"],
+        ["Time", f"{len(facts.plan.periods)} periods, {len(facts.plan.buckets)} kinds of hour and a design peak"],
+    ]
     for rate in factory.money.exchange_rates:
         who = _who(rate.source)
         rows.append([f"{rate.currency} for one USD", join([f"{rate.local_per_usd:,g}, dated {rate.dated}: ", who])])
@@ -149,7 +149,7 @@ def _catalogue(facts: Facts) -> Html:
 def limits(facts: Facts) -> tuple[str, Html]:
     """Title and body: what this plan does not know."""
     items = [
-        "The speed model is a roofline, not yet calibrated against measured runs. Every speed has a 90 % interval, shown above.",
+        "The speed model is a roofline, not yet calibrated against measured runs; every speed has a 90 % interval.",
         "Service levels rest on staffing curves for the stated arrivals; burstier arrivals need more.",
         "The carbon of token APIs is published by none of them and is not counted.",
         "Taxes, financing and price negotiations are not modelled; prices are as quoted.",

@@ -43,10 +43,8 @@ def over_time(facts: Facts) -> tuple[str, Html]:
     key = tag(
         "ul", *(tag("li", tag("i", style=f"background:var({part.colour})"), part.name) for part in shown), class_="key"
     )
-    caption = tag(
-        "figcaption",
-        f"{_unit(facts, column)}, undiscounted, by plan year. Credits hang below zero; the figure above a bar is the sum of what is above zero.",
-    )
+    under = f"{_unit(facts, column)}, undiscounted. Credits hang below zero; a bar's figure sums what is above."
+    caption = tag("figcaption", under)
     tops = [column.show(sum(v for v in values if v > 0)) for values in totals.values()]
     drawing = tag("div", stacked_bars("cost", categories, shown, tops), role="img", aria_label=sentence)
     return title, join(
@@ -64,10 +62,11 @@ def by_line(facts: Facts) -> tuple[str, Html]:
         [line.replace("_", " "), *map(column.show, values), column.show(sum(values))] for line, values in lines.items()
     ]
     cash = [facts.cash[year] for year in facts.years]
-    rows.append(["cash (all but the last four)", *map(column.show, cash), column.show(sum(cash))])
+    rows.append(["cash", *map(column.show, cash), column.show(sum(cash))])
     heads = ["Line", *(f"> Year {year}" for year in facts.years), "> Whole plan"]
-    note = tag("p", f"Cash leaves out {', '.join(name.replace('_', ' ') for name in NOT_CASH)}. The present value discounts each "
-               "period at its middle and the residual at the end of the plan.")  # fmt: skip
+    left_out = ", ".join(name.replace("_", " ") for name in NOT_CASH)
+    said = "The present value discounts each period at its middle and the residual at the end of the plan."
+    note = tag("p", f"Cash leaves out {left_out}. {said}")
     return title, join([table(f"{_unit(facts, column)}, undiscounted, by plan year", heads, rows, total=True), note])
 
 
