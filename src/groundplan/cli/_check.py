@@ -16,7 +16,7 @@ from groundplan.spec import Factory, LoadedSpec, load
 def check_file(file: Path, *, as_json: bool, quick: bool) -> None:
     """Raise what is wrong with the file; otherwise say what is in it."""
     loaded = load(file)
-    found = {"status": "ok", "spec_hash": loaded.spec_hash, "sizes": _sizes(loaded.factory)}
+    found: dict[str, Any] = {"status": "ok", "spec_hash": loaded.spec_hash, "sizes": _sizes(loaded.factory)}
     if not quick:
         found |= _built(loaded)
     if as_json:

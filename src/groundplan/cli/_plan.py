@@ -37,7 +37,7 @@ def plan_file(file: Path, out: Path, *, as_json: bool, with_report: bool) -> int
     check_folder(out)
     made = _made(loaded, catalog)
     if made.report.findings:
-        write_files(out, {REJECTED: plan_text(made.plan), FACTORY: factory_text(loaded)})
+        write_files(out, {REJECTED: plan_text(made.plan)})
         raise RuleBroken(made.report.findings)
     files = {PLAN: plan_text(made.plan), FACTORY: factory_text(loaded)}
     if with_report:
@@ -72,8 +72,8 @@ def _page(made: Made, loaded: LoadedSpec, catalog: Catalog) -> str:
 
 
 def factory_text(loaded: LoadedSpec) -> str:
-    """The factory as one JSON document, which `load` reads back to the same hash."""
-    content = loaded.factory.model_dump(mode="json", exclude_none=True)
+    """What the file states as one JSON document, which `load` reads back to the same hash."""
+    content = loaded.factory.model_dump(mode="json", exclude_unset=True)
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from groundplan.catalog import Catalog
-from groundplan.cli._errors import issue_rows, print_json, say_issues
+from groundplan.cli._errors import print_json
 from groundplan.cli._tables import console, cost_table, usd
 from groundplan.errors import Issue, PlanFileError, RuleBroken
 from groundplan.plan import read_plan
@@ -19,11 +19,7 @@ def verify_file(path: Path, spec: Path | None, *, as_json: bool) -> None:
     plan, loaded, catalog = read_plan(plan_path), _factory(plan_path, spec), Catalog.default()
     report = verify(plan, loaded, catalog)
     if report.findings:
-        if not as_json:
-            raise RuleBroken(report.findings)
-        say_issues(report.findings)
-        print_json({"error": "rule-broken", "issues": issue_rows(report.findings)})
-        raise SystemExit(RuleBroken.exit_code)
+        raise RuleBroken(report.findings)
     if as_json:
         print_json(
             {

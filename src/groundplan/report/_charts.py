@@ -135,7 +135,7 @@ def _svg(chart: alt.LayerChart | alt.FacetChart, prefix: str) -> Html:
     import vl_convert
 
     specification: dict[str, Any] = {**chart.to_dict(), "background": None}
-    specification["config"] = {"view": {"stroke": None}, "aria": False, "font": "Arial"}
+    specification["config"] = {"view": {"strokeOpacity": 0}, "aria": False, "font": "Arial"}
     drawn = vl_convert.vegalite_to_svg(specification)
     drawn = re.sub(r'\s(?:role|aria-[a-z]+)="[^"]*"', "", drawn)
     drawn = re.sub(r'(\bid="|url\(#)', rf"\g<1>{prefix}-", drawn)

@@ -40,7 +40,7 @@ def workloads(facts: Facts) -> tuple[str, Html]:
 
 def _importance(workload: AnyWorkload) -> str:
     kept = "" if workload.survives == "none" else f", survives a {workload.survives} loss"
-    return f"{'required' if workload.required else 'may be shed'}, priority {workload.priority}{kept}"
+    return ("required" if workload.required else f"may be shed, priority {workload.priority}") + kept
 
 
 def _level(workload: AnyWorkload) -> str:
