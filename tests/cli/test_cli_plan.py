@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from groundplan.cli import _plan, _verify
-from groundplan.cli._errors import code_of, guarded
+from groundplan.cli._errors import code_of, guarded, say_issues
 from groundplan.errors import Infeasible, Issue, LimitReached, RuleBroken, SpecError
 from groundplan.plan import Plan, plan_text, read_plan
 from groundplan.spec import LoadedSpec, load, loads, starter
@@ -175,6 +175,13 @@ def test_faults_are_one_line_each_and_an_exit_code(fault, code, said, capsys, mo
     assert len(caught.err.splitlines()) == 1
     if code != 130:
         assert json.loads(caught.out)["issues"][0]["what"]
+
+
+def test_a_flood_of_issues_is_cut_and_said(capsys):
+    say_issues([Issue("x", f"f:{line}", "wrong") for line in range(1, 501)])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1] == "and 300 more (--json lists all of them)"
+    assert len(lines) == 201
 
 
 def test_a_developer_sees_the_traceback(monkeypatch):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 INTERRUPTED = 130
+MOST_LINES = 200
 DEBUG = "GROUNDPLAN_DEBUG"
 
 
@@ -66,9 +67,12 @@ def code_of(error: GroundplanError) -> str:
 
 
 def say_issues(issues: Iterable[Issue]) -> None:
-    """One line for each issue on standard error."""
-    for issue in issues:
+    """One line for each issue on standard error; a flood is cut, and the cut is said."""
+    every = list(issues)
+    for issue in every[:MOST_LINES]:
         print(" ".join(str(issue).split()), file=sys.stderr)
+    if len(every) > MOST_LINES:
+        print(f"and {len(every) - MOST_LINES:,} more (--json lists all of them)", file=sys.stderr)
 
 
 def issue_rows(issues: Iterable[Issue]) -> list[dict[str, str]]:

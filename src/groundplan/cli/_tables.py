@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -17,10 +18,16 @@ if TYPE_CHECKING:
     from groundplan.plan import Plan
     from groundplan.spec import Factory
 
+FILE_WIDTH = 120
+"""Columns where nobody says how wide the screen is."""
+
 
 def console(*, to_stdout: bool = False) -> Console:
     """Standard error for people, standard output for an answer that was asked for."""
-    return Console(stderr=not to_stdout, highlight=False, soft_wrap=False, markup=False, emoji=False)
+    made = Console(stderr=not to_stdout, highlight=False, markup=False, emoji=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = FILE_WIDTH
+    return made
 
 
 def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

@@ -12,36 +12,41 @@ from groundplan.spec import ON_PREMISE_TIERS
 
 def title_of(facts: Facts) -> str:
     """The plan as an instruction, from where most of each workload's work is done."""
-    places = main_places(facts)
-    own, rented, tokens = (sum(place == kind for place in places.values()) for kind in ("own", "rented", "tokens"))
-    total = len(places)
-    if not total:
+    places = list(main_places(facts).values())
+    if not places:
         return "Run nothing: no workload has load inside the plan"
-    parts = []
-    if own:
-        parts.append(f"run {own} of {total} workloads mainly on hardware of your own" if own < total else
-                     f"run all {total} workloads on hardware of your own")  # fmt: skip
-    if rented:
-        parts.append(f"rent for {rented if own else f'{rented} of {total} workloads'}")
-    if tokens:
-        parts.append(f"buy tokens for {tokens if own or rented else f'{tokens} of {total} workloads'}")
+    mainly = "" if _all_own(facts) else "mainly "
+    ways = (
+        ("own", "run", f" {mainly}on hardware of your own"),
+        ("rented", "rent for", ""),
+        ("tokens", "buy tokens for", ""),
+    )
+    parts: list[str] = []
+    for kind, verb, where in ways:
+        if number := places.count(kind):
+            of_all = f" of {len(places)} workloads" if not parts else ""
+            how_many = f"all {number} workloads" if number == len(places) > 1 else f"{number}{of_all}"
+            parts.append(f"{verb} {how_many}{where}")
     said = sentence_list(parts)
     return said[0].upper() + said[1:]
 
 
+def _all_own(facts: Facts) -> bool:
+    return not facts.plan.tokens and all(
+        _kind(facts, row.site) == "own" for row in (*facts.plan.loads, *facts.plan.batch)
+    )
+
+
 def main_places(facts: Facts) -> dict[str, str]:
-    """``own``, ``rented`` or ``tokens`` by workload: where most of its peak load or gang hours is done."""
+    """``own``, ``rented`` or ``tokens`` by workload: where most of its load (each hour alike) or batch work is."""
+    months = {row.id: row.months_count for row in facts.plan.periods}
     shares: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for key, load in facts.peak_load.items():
-        months = facts.plan.periods[facts.index[key[4]]].months_count
-        shares[key[0]][_kind(facts, key[2])] += load * months
-    for row in facts.plan.batch:
-        shares[row.workload][_kind(facts, row.site)] += row.gang_hours * facts.points[row.point].capacity_per_s
+    for row in facts.plan.loads:
+        shares[row.workload][_kind(facts, row.site)] += row.units_per_s * months[row.period]
     for token in facts.plan.tokens:
-        if token.bucket == "peak":
-            shares[token.workload]["tokens"] += (
-                token.units_per_s * facts.plan.periods[facts.index[token.period]].months_count
-            )
+        shares[token.workload]["tokens"] += token.units_per_s * months[token.period]
+    for gang in facts.plan.batch:
+        shares[gang.workload][_kind(facts, gang.site)] += gang.gang_hours * facts.points[gang.point].capacity_per_s
     return {
         workload: max(parts, key=lambda kind: parts[kind]) for workload, parts in shares.items() if any(parts.values())
     }

@@ -21,10 +21,13 @@ RULE_WORDS: Mapping[str, tuple[str, str]] = {
         "A figure is missing",
         "The catalogue has no figure for this answer; a missing figure never reads as zero.",
     ),
+    "rack-heat": ("Rack heat", "A rack there may not draw and shed what the node needs."),
+    "bandwidth": ("Bandwidth", "The link from where the load arises cannot carry it."),
+    "no-point": ("No way to run it", "No operating point was found."),
     "no-link": ("No link", "The file states no link from where the load arises."),
     "kind": ("Wrong kind of hardware", "The hardware is of another kind than the work."),
 }
-FIRST = ("law", "latency", "memory", "format", "chunk", "missing-figure", "no-link", "kind")
+FIRST = ("law", *RULE_WORDS)
 
 
 def placed(facts: Facts) -> tuple[str, Html]:
@@ -48,7 +51,14 @@ def placed(facts: Facts) -> tuple[str, Html]:
         "Replicas at the first and the last period in which the work runs there. ● runs here, ▲ below the "
         "checkpoint's precision, ○ allowed but not chosen, ✕ refused."
     )
-    return title, tag("div", table(caption, ["Workload", *columns], rows), class_="matrix")
+    return title, tag(
+        "div",
+        table(caption, ["Workload", *columns], rows),
+        class_="matrix",
+        role="region",
+        aria_label="What runs where",
+        tabindex="0",
+    )
 
 
 def _demands(facts: Facts) -> list[tuple[str, str]]:
@@ -140,7 +150,7 @@ def refused(facts: Facts) -> tuple[str, Html]:
     if not by_rule:
         return "Nothing was refused", tag("p", "Every workload may run on every offer of the file.")
     ways = count(len(facts.plan.refusals), "way")
-    law = sorted(rule for rule in by_rule if rule not in RULE_WORDS)
+    law = sorted(rule for rule in by_rule if rule not in RULE_WORDS and _law_words(facts, rule)[1])
     title = f"{ways.capitalize()} to run a workload refused" + (
         f"; {sentence_list(law)} by law or house rule" if law else ""
     )

@@ -38,7 +38,7 @@ def power(facts: Facts) -> tuple[str, Html]:
             "p", "Nothing of your own stands anywhere, so there is no power to compare."
         )
     fullest, draws = max(used, key=lambda item: max(draw.share for draw in item[1]))
-    title = f"{fullest.title} reaches {percent(max(draw.share for draw in draws))} of its usable power"
+    title = f"{fullest.title} reaches {_share(max(draw.share for draw in draws))} of its usable power"
     title += "; the other sites have more room" if len(used) > 1 else ""
     said = (
         "Facility kW by period: nameplate of all installed nodes at the peak PUE (bars), against usable power "
@@ -47,6 +47,11 @@ def power(facts: Facts) -> tuple[str, Html]:
     under = tag("p", said, class_="under")
     pictures = tag("div", *(_picture(facts, site, draws) for site, draws in used), class_="pair")
     return title, join([under, pictures, details("Show these numbers as a table", _numbers(facts, used))])
+
+
+def _share(share: float) -> str:
+    """What is nearly full is not called full."""
+    return percent(share, 1 if 0.985 < share < 1 else 0)
 
 
 def _draws(facts: Facts, site: Site, hosting: Hosting) -> list[Draw]:
@@ -100,7 +105,7 @@ def _picture(facts: Facts, site: Site, draws: list[Draw]) -> Html:
     ]
     worst = max(draws, key=lambda draw: draw.share)
     said = (f"{figure(worst.nameplate_kw)} of {figure(worst.usable_kw)}{SPACE}kW in {facts.label(worst.period.id)}, "
-            f"{percent(worst.share)}")  # fmt: skip
+            f"{_share(worst.share)}")  # fmt: skip
     caption = tag("figcaption", tag("b", site.title), warning(said) if worst.share >= NEAR_SHARE else said)
     year, month = facts.calendar(0)
     drawing = steps_under_limit(f"power-{site.id.replace('.', '-')}", steps, year, month)
