@@ -130,12 +130,19 @@ def blocks(f: Frame, v: Variables) -> Rows:
 
 
 def opening(f: Frame, v: Variables) -> Rows:
-    """installed <= most nodes x opened [nodes]; a site once open stays open [flag]."""
+    """installed <= most nodes x opened [nodes]; a cell opens only at an open site; a site once open stays open [flag].
+
+    The row of cells says nothing new of whole numbers; it keeps the relaxation from opening a tenth of a site.
+    """
     pools = [(g, k) for k, row in enumerate(f.problem.sites) if not row.starts_open for g in row.pools]
     some = f.pool[[g for g, _ in pools]]
     most = table([f.problem.pools[g].max_nodes for g, _ in pools], some)
     opened = v.opened.take(f.site, [k for _, k in pools], some)
     yield "opening", v.installed.part(f.pool, [g for g, _ in pools]) <= opened * most
+    site = {g: k for k, row in enumerate(f.problem.sites) for g in row.pools}
+    cells = [c for c, cell in enumerate(f.problem.cells) if cell.pool in site]
+    there = v.opened.take(f.site, [site[f.problem.cells[c].pool] for c in cells], f.cell[cells])
+    yield "opening_cell", v.open.part(f.cell, cells) <= there
     yield "opening_stays", f.later(v.opened) >= f.earlier(v.opened)
 
 

@@ -135,11 +135,18 @@ def commitment_cover(f: Frame) -> np.ndarray:
 
 
 def site_loss(f: Frame, v: Variables) -> Rows:
-    """sum of what other sites carry >= failover_share x peak load, for each site that may be lost [share of peak]."""
+    """sum of what other sites carry >= failover_share x peak load, for each site that may be lost [share of peak].
+
+    One cell never needs to carry more than what is asked: said with its `open`, this keeps the relaxation from
+    opening two half sites.
+    """
     share = demand_share(f)
-    asked = [f.problem.commodities[i].workload.failover_share * share[i][:, -1] for i, _ in f.losses]
+    asked = np.array([f.problem.commodities[i].workload.failover_share * share[i][:, -1] for i, _ in f.losses])
     carried = v.escape.total(f.escape, [k for k, _ in f.escapes], f.loss)
-    yield "site_loss", carried >= table(np.array(asked), f.loss, f.period)
+    yield "site_loss", carried >= table(asked, f.loss, f.period)
+    most = asked.reshape(len(f.loss), len(f.period))[[k for k, _ in f.escapes]]
+    opened = v.open.take(f.cell, [c for _, c in f.escapes], f.escape)
+    yield "site_loss_open", v.escape <= opened * table(most, f.escape, f.period)
 
 
 def bandwidth(f: Frame, v: Variables) -> Rows:

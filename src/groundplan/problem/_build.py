@@ -17,13 +17,15 @@ from groundplan.problem._calendar import Calendar, calendar_of
 from groundplan.problem._check import check_coverage, check_money_pump
 from groundplan.problem._demand import Commodity, Job, commodities, jobs
 from groundplan.problem._energy import demand_charge_usd_per_kw_month, energy_price_usd_per_kwh, ratchet_pairs, tariff_of
-from groundplan.problem._network import link_between, network_ms
+from groundplan.problem._network import link_between, network_ms, share_carried
 from groundplan.problem._pools import Pool, first_day, pools, sized
 from groundplan.problem._prune import fewest_tangents, replicas_needed, worth_offering, worth_running
 from groundplan.problem._problem import BatchCell, Cell, PowerSite, Problem, TokenCell
 from groundplan.spec import AnyWorkload, Factory, Link, LlmWorkload, LoadedSpec, Rule, Site, TokenOffer
 
 Progress = Callable[[str], None]
+LEAST_SPLIT = 0.1
+"""A site that could never serve a tenth of a commodity's peak is no choice worth a column."""
 
 
 def build(loaded: LoadedSpec, catalog: Catalog, progress: Progress = lambda _: None) -> Problem:
@@ -101,6 +103,10 @@ def _staff(
     law = _law(factory, calendar, workload, pool.site)
     if not law.allowed.any():
         return [], [_refusal(workload, origin, pool, law.rule, law.why)]
+    carried = share_carried(factory, workload, origin, pool.site, commodity.peak_load)
+    if carried < LEAST_SPLIT:
+        why = f"the link from {origin} to {pool.site.id} carries {carried:.0%} of the peak; a split below {LEAST_SPLIT:.0%} is not offered"
+        return [], [_refusal(workload, origin, pool, "bandwidth", why)]
     rows: list[tuple[PointRow, StaffingRow]] = []
     reasons = [(r.rule, r.why) for r in refused]
     for point in points:
