@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from groundplan.cli import main
 from groundplan.spec import loads, starter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +70,23 @@ def test_init_writes_what_check_accepts_and_replaces_only_by_force(tmp_path):
     assert content["sizes"]["sites"] == 2
 
 
+def test_the_starter_is_planned_verified_and_planned_the_same_again(tmp_path):
+    (tmp_path / "f.yaml").write_text(starter(), "utf-8")
+    done = run("plan", "f.yaml", "--out", "a", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    content = json.loads(done.stdout)
+    assert content["status"] == "optimal"
+    assert content["gap"] <= 0.01
+    assert content["evaluated_usd"] == pytest.approx(content["objective_usd"], rel=1e-6)
+    assert content["reproducible"] is True
+    assert "Verified" in (tmp_path / "a" / "report.html").read_text("utf-8")
+    judged = run("verify", "a", cwd=tmp_path)
+    assert judged.returncode == 0, judged.stderr
+    assert "families of rules kept" in judged.stdout
+    assert run("plan", "f.yaml", "--out", "b", "--no-report", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "a" / "plan.json").read_bytes() == (tmp_path / "b" / "plan.json").read_bytes()
+
+
 def test_check_works_the_problem_out(tmp_path):
     (tmp_path / "f.yaml").write_text(starter(), "utf-8")
     done = run("check", "f.yaml", "--json", cwd=tmp_path)
@@ -108,23 +126,40 @@ BROKEN: dict[str, bytes | str] = {
 }
 
 
+IN_A_PROCESS = ("misspelled key", "binary", "bomb", "deep")
+
+
+def _planned(arguments: list[str], folder: Path, name: str, monkeypatch, capsys) -> tuple[int, str, str]:
+    """Exit code and streams; most cases run in this process, which saves its start."""
+    if name in IN_A_PROCESS:
+        done = run(*arguments, cwd=folder)
+        return done.returncode, done.stdout, done.stderr
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["groundplan", *arguments])
+    with pytest.raises(SystemExit) as left:
+        main()
+    said = capsys.readouterr()
+    return left.value.code, said.out, said.err
+
+
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_file_is_bad_input_and_touches_nothing(name, tmp_path):
+def test_a_broken_file_is_bad_input_and_touches_nothing(name, tmp_path, monkeypatch, capsys):
     text = BROKEN[name]
     assert text != STARTER, "the case changes nothing"
     (tmp_path / "broken.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "plan.json").write_text("an earlier plan", "utf-8")
-    done = run("plan", "broken.yaml", "--out", "out", "--json", cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
-    assert "internal error" not in done.stderr
-    content = json.loads(done.stdout)
+    arguments = ["plan", "broken.yaml", "--out", "out", "--json"]
+    code, out, err = _planned(arguments, tmp_path, name, monkeypatch, capsys)
+    assert code == 2, err
+    assert "Traceback" not in err + out
+    assert "internal error" not in err
+    content = json.loads(out)
     assert content["error"] in ("spec", "catalog")
-    assert len(done.stderr.splitlines()) == len(content["issues"]) >= 1
+    assert len(err.splitlines()) == len(content["issues"]) >= 1
     if name not in ("binary", "empty", "comment only", "unknown server"):
-        assert done.stderr.startswith("broken.yaml:")
-        assert done.stderr.split(":")[1].isdigit(), done.stderr
+        assert err.startswith("broken.yaml:")
+        assert err.split(":")[1].isdigit(), err
     assert (tmp_path / "out" / "plan.json").read_text("utf-8") == "an earlier plan"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["plan.json"]
 
