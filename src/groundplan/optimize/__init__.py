@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from groundplan.plan import Plan
-from groundplan.problem import Problem
+if TYPE_CHECKING:
+    from groundplan.plan import Plan
+    from groundplan.problem import Problem
 
 __all__ = ["solve"]
 
 
-def solve(problem: Problem, *, relax: bool = False, progress: Callable[[str], None] = lambda _: None) -> Plan:
+def _silent(_: str) -> None:
+    return
+
+
+def solve(problem: Problem, *, relax: bool = False, progress: Callable[[str], None] = _silent) -> Plan:
     """The least-cost plan, rounded, fixed and solved again; see `docs/conventions.md` for what its figures mean.
 
     `relax`: the linear relaxation rounded up, for comparison. Raises Infeasible and LimitReached.
     """
-    from groundplan.optimize._solve import solve as solve_program
+    from groundplan.optimize import _solve
 
-    return solve_program(problem, relax=relax, progress=progress)
+    return _solve.solve(problem, relax=relax, progress=progress)

@@ -11,6 +11,8 @@ from scipy import sparse
 from groundplan.errors import Infeasible, Issue, LimitReached
 from groundplan.optimize._extract import Reached, extract
 from groundplan.optimize._highs import Answer, Arrays, Floats, Stop, run
+from groundplan.optimize._highs import solve as solve_here
+from groundplan.optimize._tidy import tidy
 from groundplan.optimize._model import FAMILIES, SCALE, Family, Program, program
 from groundplan.plan import Plan
 from groundplan.problem import Problem
@@ -18,6 +20,7 @@ from groundplan.problem import Problem
 Progress = Callable[[str], None]
 LP_TOLERANCE = 1e-9
 FIXED_SECONDS = 60.0
+TIDY_ROUNDS = 6
 NOTHING = 1e-12
 """Coefficients below this are rounding of an exact zero."""
 
@@ -44,10 +47,9 @@ def solve(
     if answer.x is None:
         raise _nothing(answer, stop)
     progress("fixing integers and solving again")
-    fixed = _fix(arrays, answer.x, up=relax)
-    assert fixed.x is not None
-    reached = Reached(answer.status, answer.bound / SCALE, answer.objective / SCALE, max_residual(arrays, fixed.x))
-    return extract(made, fixed.x, reached)
+    x = _delivered(made, arrays, answer.x, up=relax)
+    reached = Reached(answer.status, answer.bound / SCALE, answer.objective / SCALE, max_residual(arrays, x))
+    return extract(made, x, reached)
 
 
 def _nothing(answer: Answer, stop: Stop) -> Infeasible | LimitReached:
@@ -58,17 +60,29 @@ def _nothing(answer: Answer, stop: Stop) -> Infeasible | LimitReached:
     return LimitReached(Issue("limit", "solve", what, "raise solve.max_solve_s"))
 
 
-def _fix(arrays: Arrays, x: Floats, *, up: bool) -> Answer:
-    """Round the integers, hold them, and solve the rest to 1e-9."""
-    rounded = np.ceil(x - 1e-6) if up else np.round(x)
-    lower = np.where(arrays.integer, rounded, arrays.lower)
-    upper = np.where(arrays.integer, rounded, arrays.upper)
-    fixed = replace(arrays, lower=lower, upper=upper, integer=np.zeros_like(arrays.integer))
-    answer = run(fixed, Stop(0.0, 1, FIXED_SECONDS, LP_TOLERANCE))
+def _delivered(made: Program, arrays: Arrays, x: Floats, *, up: bool) -> Floats:
+    """Round the integers, hold them, solve the rest to 1e-9; then let idle integers follow, and solve once more."""
+    integers = np.ceil(x - 1e-6) if up else np.round(x)
+    fixed = _fixed(arrays, integers)
+    for _ in range(TIDY_ROUNDS):
+        tidied = tidy(made, fixed)
+        if np.array_equal(tidied[arrays.integer], fixed[arrays.integer]):
+            break
+        fixed = _fixed(arrays, tidied)
+    return fixed
+
+
+def _fixed(arrays: Arrays, x: Floats) -> Floats:
+    """The best continuous values beside given integers."""
+    integers = np.clip(np.round(x), arrays.lower, arrays.upper)
+    lower = np.where(arrays.integer, integers, arrays.lower)
+    upper = np.where(arrays.integer, integers, arrays.upper)
+    held = replace(arrays, lower=lower, upper=upper, integer=np.zeros_like(arrays.integer))
+    answer = solve_here(held, Stop(0.0, 1, FIXED_SECONDS, LP_TOLERANCE))
     if answer.x is None:
         what = "the rounded plan breaks a limit that the unrounded one meets"
         raise LimitReached(Issue("rounding", "solve", what, "lower solve.gap_share, or loosen the limit that binds"))
-    return replace(answer, x=_clean(answer.x, fixed))
+    return _clean(answer.x, held)
 
 
 def _clean(x: Floats, arrays: Arrays) -> Floats:

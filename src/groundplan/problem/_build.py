@@ -324,7 +324,11 @@ def _sized_pools(
 
 
 def _nodes_at_most(cell: Cell, commodity: Commodity, pool: Pool) -> int:
-    return ceil(most_replicas(cell, commodity) * cell.point.slots_per_replica * cell.point.nodes_per_replica / pool.slots)
+    """Nodes that the whole commodity would fill here, packed with nobody else."""
+    replicas, point = most_replicas(cell, commodity), cell.point
+    if point.nodes_per_replica > 1:
+        return replicas * point.nodes_per_replica
+    return ceil(replicas / (pool.slots // point.slots_per_replica))
 
 
 def _batch_nodes_at_most(cell: BatchCell, job: Job, calendar: Calendar) -> int:

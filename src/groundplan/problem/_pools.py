@@ -187,7 +187,8 @@ def sized(pool: Pool, useful_nodes: int, critical: bool) -> Pool:
     else:
         bound = min(bound, sum(rental.offer.quota_nodes for rental in pool.rentals))
     owned = sum(x.nodes_count for x in pool.existing)
-    return replace(pool, max_nodes=max(bound, owned), spare_nodes=spare)
+    lot = pool.purchase.lot_nodes if pool.purchase else 1
+    return replace(pool, max_nodes=owned + -(-max(bound - owned, 0) // lot) * lot, spare_nodes=spare)
 
 
 def _power_bound(pool: Pool) -> int:
