@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import os
 import sys
 from collections import Counter
 from itertools import product
@@ -17,9 +16,7 @@ from groundplan.errors import Infeasible, LimitReached
 
 COUNT = 216
 """Instances: twelve of each kind."""
-EVERYTHING = os.environ.get("GROUNDPLAN_ORACLE") == "all"
-PLANNED = range(COUNT if EVERYTHING else len(KINDS))
-"""Seeds that are handed to the optimiser too: one of each kind, or all when GROUNDPLAN_ORACLE=all."""
+PLANNED = range(COUNT)
 BLOCKED = ("groundplan.problem", "groundplan.optimize")
 REL = 1e-6
 

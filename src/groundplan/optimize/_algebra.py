@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf, prod
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 Floats = NDArray[np.float64]
+Numbers = NDArray[Any]
 Sense = Literal["<=", ">=", "=="]
 
 
@@ -56,7 +57,7 @@ class Table:
     """Numbers with their axes."""
 
     axes: Axes
-    values: Floats
+    values: Numbers
 
     def __mul__(self, other: Table | float) -> Table:
         if isinstance(other, Table):
@@ -87,7 +88,7 @@ def _union(left: Axes, right: Axes) -> Axes:
     return tuple(found.values())
 
 
-def _spread(values: Table, axes: Axes) -> Floats:
+def _spread(values: Table, axes: Axes) -> Numbers:
     """Values repeated over the axes that they lack, in the order of `axes`."""
     names = [axis.name for axis in values.axes]
     order = [names.index(axis.name) for axis in axes if axis.name in names]
@@ -110,7 +111,7 @@ class Expression:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, axes: Axes, rows: sparse.csr_array, constants: Floats) -> None:
+    def __init__(self, axes: Axes, rows: Any, constants: Floats) -> None:
         self.axes, self.rows, self.constants = axes, rows, constants
 
     def over(self, axes: Axes) -> Expression:
@@ -169,7 +170,7 @@ class Expression:
         target = np.ravel_multi_index(spots, [max(len(a), 1) for a in axes]) if len(self.constants) else group
         return self._gathered(axes, target, group >= 0)
 
-    def _gathered(self, axes: Axes, target: NDArray[np.int64], used: NDArray[np.bool_] | None = None) -> Expression:
+    def _gathered(self, axes: Axes, target: Numbers, used: NDArray[np.bool_] | None = None) -> Expression:
         size = prod(len(axis) for axis in axes)
         source = np.arange(len(target)) if used is None else np.flatnonzero(used)
         ones = np.ones(len(source))
@@ -257,7 +258,10 @@ class Columns:
         self, name: str, *axes: Axis, lower: Table | float = 0.0, upper: Table | float = inf, integer: bool = False
     ) -> Variable:
         """A new block with bounds by label."""
-        low, high = (_spread(bound if isinstance(bound, Table) else Table((), np.array(float(bound))), axes).ravel() for bound in (lower, upper))
+        low, high = (
+            _spread(bound if isinstance(bound, Table) else Table((), np.array(float(bound))), axes).ravel()
+            for bound in (lower, upper)
+        )
         block = Variable(name, axes, self.width, low, high, integer)
         self.blocks.append(block)
         return block

@@ -51,7 +51,10 @@ def deliveries(f: Frame, v: Variables) -> Rows:
     named = [pool.purchase.id if pool.purchase else "" for pool in f.problem.pools]
     owner = [axis.labels.index(name) if name in axis.labels else -1 for name in named]
     lots = f.per_pool([pool.purchase.lot_nodes if pool.purchase else 0 for pool in f.problem.pools])
-    yield "deliveries", (v.ordered * lots).total(f.pool, owner, axis) <= table([_tranche(f, o) for o in offers], axis, f.period)
+    yield (
+        "deliveries",
+        (v.ordered * lots).total(f.pool, owner, axis) <= table([_tranche(f, o) for o in offers], axis, f.period),
+    )
 
 
 def _tranche(f: Frame, offer: PurchaseOffer) -> list[int]:
@@ -69,7 +72,7 @@ def power(f: Frame, v: Variables) -> Rows:
 
 
 def cooling(f: Frame, v: Variables) -> Rows:
-    """Heat to air, heat to liquid [kW] and rack places [racks] of installed nodes <= what the site and its blocks offer."""
+    """Heat to air and liquid [kW] and rack places [racks] of installed nodes <= what the site and its blocks offer."""
     pools = f.problem.pools
     air = [pool.max_power_kw * (1 - pool.liquid_heat_share) for pool in pools]
     liquid = [pool.max_power_kw * pool.liquid_heat_share for pool in pools]
@@ -78,9 +81,7 @@ def cooling(f: Frame, v: Variables) -> Rows:
     yield _under_cap(f, v, "racks", [pool.racks_share for pool in pools], "rack_slots_count")
 
 
-def _under_cap(
-    f: Frame, v: Variables, name: str, per_node: list[float], figure: str
-) -> tuple[str, Constraint]:
+def _under_cap(f: Frame, v: Variables, name: str, per_node: list[float], figure: str) -> tuple[str, Constraint]:
     """[site, period] what installed nodes take <= `figure` of the site and of its usable blocks."""
     used = on_site(f, v.installed * f.per_pool(per_node))
     base = table([getattr(hosting, figure) for hosting in hostings(f)], f.site)
@@ -176,11 +177,17 @@ def billed_peak(f: Frame, v: Variables) -> Rows:
     """billed >= peak factor x draw in every bucket, >= contract minimum x opened, >= ratcheted earlier peaks [kW]."""
     factor = table([hosting.intra_bucket_peak_factor for hosting in hostings(f)], f.site)
     yield "billed_peak", v.billed >= draw(f, v) * factor
-    yield "billed_minimum", v.billed >= v.opened * table([hosting.contract_minimum_kw for hosting in hostings(f)], f.site)
+    yield (
+        "billed_minimum",
+        v.billed >= v.opened * table([hosting.contract_minimum_kw for hosting in hostings(f)], f.site),
+    )
     pairs = [(k, t, u) for k, row in enumerate(f.problem.sites) for t, u in row.ratchet]
     entry = Axis("ratchet", tuple(f"{f.site[k]}:{f.period[u]}>{f.period[t]}" for k, t, u in pairs))
     site, now, then = ([row[k] for row in pairs] for k in range(3))
-    yield "billed_ratchet", v.billed.entries(entry, site=site, period=now) >= v.billed.entries(entry, site=site, period=then)
+    yield (
+        "billed_ratchet",
+        v.billed.entries(entry, site=site, period=now) >= v.billed.entries(entry, site=site, period=then),
+    )
 
 
 def draw(f: Frame, v: Variables) -> Expression:

@@ -42,7 +42,9 @@ def batch_room(f: Frame, v: Variables) -> Rows:
 def _node_share(f: Frame) -> Table:
     """[cell] nodes that one busy replica fills."""
     pools = f.problem.pools
-    return f.per_cell([c.point.slots_per_replica * c.point.nodes_per_replica / pools[c.pool].slots for c in f.problem.cells])
+    return f.per_cell(
+        [c.point.slots_per_replica * c.point.nodes_per_replica / pools[c.pool].slots for c in f.problem.cells]
+    )
 
 
 def bursts(f: Frame, v: Variables) -> Expression:

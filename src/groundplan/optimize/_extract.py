@@ -227,7 +227,8 @@ def _batch(f: Frame, run: Values) -> Iterator[BatchRow]:
         cell = f.problem.batch_cells[r]
         job, pool = f.problem.jobs[cell.job], f.problem.pools[cell.pool]
         yield BatchRow(workload=job.workload.id, origin=job.origin, site=pool.site.id, server=pool.server.id,
-                       point=cell.point.id, period=f.period[t], bucket=f.bucket[b], gang_hours=float(run[r, t, b]))  # fmt: skip
+                       point=cell.point.id, period=f.period[t], bucket=f.bucket[b],
+                       gang_hours=float(run[r, t, b]))  # fmt: skip
 
 
 def _staff(f: Frame, fte: NDArray[np.int64]) -> Iterator[StaffRow]:

@@ -97,7 +97,9 @@ class Frame:
         rows = [(t.alpha, t.beta, min(t.load_max, most)) for t in cell.staffing.tangents]
         ends = sorted({row[2] for row in rows} | {0.0} | set(_crossings(rows, most)))
         middles = [(low + high) / 2 for low, high in pairwise(ends)]
-        best = {min((row for row in rows if row[2] >= load), key=lambda row: row[0] * load + row[1]) for load in middles}
+        best = {
+            min((row for row in rows if row[2] >= load), key=lambda row: row[0] * load + row[1]) for load in middles
+        }
         return [row for row in rows if row in best]
 
     @cached_property
@@ -138,7 +140,7 @@ class Frame:
     @cached_property
     def losses(self) -> tuple[tuple[int, str], ...]:
         """(commodity, lost site) that must be carried elsewhere; who sits at the lost site asks for nothing."""
-        found = []
+        found: list[tuple[int, str]] = []
         for i, row in enumerate(self.problem.commodities):
             if row.workload.survives != "site":
                 continue

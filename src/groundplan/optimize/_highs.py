@@ -9,6 +9,8 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,20 +66,45 @@ def run(arrays: Arrays, stop: Stop, start: Floats | None = None) -> Answer:
     command = [sys.executable, "-m", "groundplan.optimize._highs"]
     payload = pickle.dumps((arrays, stop, start))
     try:
-        done = subprocess.run(command, input=payload, capture_output=True, timeout=stop.seconds + KILL_AFTER_S, check=False)
+        done = subprocess.run(
+            command, input=payload, capture_output=True, timeout=stop.seconds + KILL_AFTER_S, check=False
+        )
     except subprocess.TimeoutExpired as error:
         what = f"the solver did not answer within {stop.seconds + KILL_AFTER_S:.0f} s and was stopped"
-        raise LimitReached(Issue("solver-killed", "solve", what, "raise solve.gap_share or make the plan smaller")) from error
+        raise LimitReached(
+            Issue("solver-killed", "solve", what, "raise solve.gap_share or make the plan smaller")
+        ) from error
     if done.returncode != 0:
         tail = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
-        raise LimitReached(Issue("solver-died", "solve", f"the solver ended with code {done.returncode}: {tail[0]}", ""))
+        raise LimitReached(
+            Issue("solver-died", "solve", f"the solver ended with code {done.returncode}: {tail[0]}", "")
+        )
     return pickle.loads(done.stdout)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """The solver prints a banner when it starts, whatever its options say; standard output belongs to the caller."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def solve(arrays: Arrays, stop: Stop, start: Floats | None = None) -> Answer:
     """Solve in this process."""
     import highspy
 
+    with _silence():
+        return _solve(highspy, arrays, stop, start)
+
+
+def _solve(highspy: Any, arrays: Arrays, stop: Stop, start: Floats | None) -> Answer:
     highs = highspy.Highs()
     for option, value in _options(stop).items():
         highs.setOptionValue(option, value)
@@ -133,12 +160,9 @@ def _answer(highspy: Any, highs: Any, integer: bool) -> Answer:
 
 
 def _serve() -> None:
-    """Answer one question on standard input; whatever the solver prints goes to standard error."""
-    answer_to = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    """Answer one question on standard input."""
     arrays, stop, start = pickle.loads(sys.stdin.buffer.read())
-    with answer_to:
-        answer_to.write(pickle.dumps(solve(arrays, stop, start)))
+    sys.stdout.buffer.write(pickle.dumps(solve(arrays, stop, start)))
 
 
 if __name__ == "__main__":

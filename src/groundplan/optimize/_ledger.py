@@ -57,7 +57,9 @@ def unit_prices(f: Frame) -> dict[str, np.ndarray]:
     rows: dict[str, list[np.ndarray]] = {name: [] for name in ("hardware", "network", "storage", "spares", "duty")}
     for pool in f.problem.pools:
         offer = pool.purchase
-        price = offer.lot_nodes * offer.price_usd * (1 + offer.price_change_per_year_rate) ** years if offer else 0 * years
+        price = (
+            offer.lot_nodes * offer.price_usd * (1 + offer.price_change_per_year_rate) ** years if offer else 0 * years
+        )
         fabric = over.network_share if offer and offer.price_scope in ("node", "rack") else 0.0
         rows["hardware"].append(price)
         rows["network"].append(price * fabric)
@@ -204,6 +206,10 @@ def _left(f: Frame, axis: Axis, life_months: list[int], lead_months: list[int]) 
 def _existing_residual(f: Frame, v: Variables) -> Expression:
     years = f.problem.calendar.horizon_months / 12
     live = [end >= len(f.period) for end in life_end(f)]
-    worth = [x.resale_usd * (1 - x.resale_decline_per_year_rate) ** years * ok for x, ok in zip(f.owned, live, strict=True)]
-    there = -v.retired.take(f.period, [len(f.period) - 1], f.period[-1:]) + table([x.nodes_count for x in f.owned], f.existing)
+    worth = [
+        x.resale_usd * (1 - x.resale_decline_per_year_rate) ** years * ok for x, ok in zip(f.owned, live, strict=True)
+    ]
+    there = -v.retired.take(f.period, [len(f.period) - 1], f.period[-1:]) + table(
+        [x.nodes_count for x in f.owned], f.existing
+    )
     return (there * table(worth, f.existing)).sum()

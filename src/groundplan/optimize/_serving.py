@@ -42,7 +42,7 @@ def staffing(f: Frame, v: Variables) -> Rows:
 
 
 def _reach(f: Frame) -> Table:
-    """[tangent, period] largest load the tangent may cover: its own end, or the peak of the period, whichever is less."""
+    """[tangent, period] largest load the tangent may cover: its own end or the peak of the period."""
     share, load = demand_share(f), f.replica_load.values
     peaks = [share[f.problem.cells[c].commodity][:, -1] * load[c] * f.problem.cells[c].allowed for c, *_ in f.tangents]
     ends = np.array([row[3] for row in f.tangents])
@@ -91,7 +91,9 @@ def _entries(flow: Expression, axis: str, rows: list[tuple[int, int, int]], into
     """Sum of factor x row by (row, group, factor)."""
     entry = Axis("entry", tuple(map(str, range(len(rows)))))
     picked = flow.entries(entry, **{axis: [row for row, _, _ in rows]})
-    return (picked * table([factor for _, _, factor in rows], entry)).total(entry, [group for _, group, _ in rows], into)
+    return (picked * table([factor for _, _, factor in rows], entry)).total(
+        entry, [group for _, group, _ in rows], into
+    )
 
 
 def pool_room(f: Frame, v: Variables) -> Rows:
@@ -184,10 +186,16 @@ def link_use(f: Frame, v: Variables) -> Rows:
     """A cell opens, and a token API is used, only on a link that is paid for; once on, it stays [flag]."""
     of_cell = [(c, link) for c, link in enumerate(link_of_cell(f)) if link >= 0]
     far = f.cell[[c for c, _ in of_cell]]
-    yield "link_open", v.open.part(f.cell, [c for c, _ in of_cell]) <= v.link_on.take(f.link, [k for _, k in of_cell], far)
+    yield (
+        "link_open",
+        v.open.part(f.cell, [c for c, _ in of_cell]) <= v.link_on.take(f.link, [k for _, k in of_cell], far),
+    )
     of_token = [(c, link) for c, link in enumerate(link_of_token(f)) if link >= 0]
     far = f.token[[c for c, _ in of_token]]
-    yield "link_token", v.token.part(f.token, [c for c, _ in of_token]) <= v.link_on.take(f.link, [k for _, k in of_token], far)
+    yield (
+        "link_token",
+        v.token.part(f.token, [c for c, _ in of_token]) <= v.link_on.take(f.link, [k for _, k in of_token], far),
+    )
     yield "link_stays", f.later(v.link_on) >= f.earlier(v.link_on)
 
 

@@ -12,8 +12,8 @@ from groundplan.errors import Infeasible, Issue, LimitReached
 from groundplan.optimize._extract import Reached, extract
 from groundplan.optimize._highs import Answer, Arrays, Floats, Stop, run
 from groundplan.optimize._highs import solve as solve_here
-from groundplan.optimize._tidy import tidy
 from groundplan.optimize._model import FAMILIES, SCALE, Family, Program, program
+from groundplan.optimize._tidy import tidy
 from groundplan.plan import Plan
 from groundplan.problem import Problem
 
@@ -42,7 +42,9 @@ def solve(
     arrays = to_arrays(made)
     settings = problem.factory.solve
     stop = Stop(settings.gap_share, settings.max_search_nodes, float(settings.max_solve_s))
-    progress(f"solving {len(arrays.cost):,} columns, {int(arrays.integer.sum()):,} integer, {len(arrays.row_lower):,} rows")
+    progress(
+        f"solving {len(arrays.cost):,} columns, {int(arrays.integer.sum()):,} integer, {len(arrays.row_lower):,} rows"
+    )
     answer = run(replace(arrays, integer=np.zeros_like(arrays.integer)) if relax else arrays, stop)
     if answer.x is None:
         raise _nothing(answer, stop)
@@ -55,16 +57,21 @@ def solve(
 def _nothing(answer: Answer, stop: Stop) -> Infeasible | LimitReached:
     if answer.status == "infeasible":
         what = "no plan meets every rule of the file"
-        return Infeasible(Issue("infeasible", "plan", what, "relax a limit; `check` lists what each cell was refused for"))
+        return Infeasible(
+            Issue("infeasible", "plan", what, "relax a limit; `check` lists what each cell was refused for")
+        )
     what = f"no plan found within {stop.seconds:.0f} s or {stop.nodes} nodes ({answer.status})"
     return LimitReached(Issue("limit", "solve", what, "raise solve.max_solve_s"))
 
 
 def _delivered(made: Program, arrays: Arrays, x: Floats, *, up: bool) -> Floats:
-    """Round the integers, hold them, solve the rest to 1e-9; then let idle integers follow, and solve once more."""
+    """Round the integers, hold them, solve the rest to 1e-9; then let idle integers follow, and solve once more.
+
+    A relaxation that is rounded `up` stays as it is: it stands for a planner that does no more than that.
+    """
     integers = np.ceil(x - 1e-6) if up else np.round(x)
     fixed = _fixed(arrays, integers)
-    for _ in range(TIDY_ROUNDS):
+    for _ in range(0 if up else TIDY_ROUNDS):
         tidied = tidy(made, fixed)
         if np.array_equal(tidied[arrays.integer], fixed[arrays.integer]):
             break
@@ -99,7 +106,9 @@ def to_arrays(made: Program) -> Arrays:
     rows.data[np.abs(rows.data) < NOTHING] = 0.0
     rows.eliminate_zeros()
     right = -np.concatenate([left.constants for left in lefts])
-    sense = np.concatenate([np.full(len(left.constants), c.sense) for left, (_, c) in zip(lefts, made.rows, strict=True)])
+    sense = np.concatenate(
+        [np.full(len(left.constants), c.sense) for left, (_, c) in zip(lefts, made.rows, strict=True)]
+    )
     blocks = made.columns.blocks
     return Arrays(
         cost=made.cost.rows.toarray().ravel() * SCALE,

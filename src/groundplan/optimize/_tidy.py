@@ -53,8 +53,12 @@ def _close(f: Frame, view: dict[str, Floats], carries: np.ndarray) -> None:
     for k, group in enumerate(f.groups):
         if not group.patterns:
             cells = list(group.cells)
-            size = [f.problem.cells[c].point.slots_per_replica * f.problem.cells[c].point.nodes_per_replica for c in cells]
-            view["held"][k] = np.ceil(np.array(size) @ view["replicas"][cells] / f.problem.pools[group.pool].slots - 1e-9)
+            size = [
+                f.problem.cells[c].point.slots_per_replica * f.problem.cells[c].point.nodes_per_replica for c in cells
+            ]
+            view["held"][k] = np.ceil(
+                np.array(size) @ view["replicas"][cells] / f.problem.pools[group.pool].slots - 1e-9
+            )
 
 
 def _survives(f: Frame, c: int) -> bool:

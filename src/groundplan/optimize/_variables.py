@@ -135,7 +135,10 @@ def _lots_upper(frame: Frame) -> Table:
 
 
 def _order_upper(frame: Frame) -> Table:
-    rows = [np.where(p.orderable, -(-p.max_nodes // p.purchase.lot_nodes) if p.purchase else 0, 0) for p in frame.problem.pools]
+    rows = [
+        np.where(p.orderable, -(-p.max_nodes // p.purchase.lot_nodes) if p.purchase else 0, 0)
+        for p in frame.problem.pools
+    ]
     return _stack(rows, frame.pool, frame.period)
 
 

@@ -220,9 +220,28 @@ class LinkRow(Strict):
 
 
 COST_LINES = (
-    "hardware", "network", "storage", "spares", "duty", "facility", "opening", "energy", "demand_charge", "maintenance",
-    "software", "staff", "training", "colocation", "cloud", "tokens", "links", "egress", "shed_penalty",
-    "value_served", "resale", "residual",
+    "hardware",
+    "network",
+    "storage",
+    "spares",
+    "duty",
+    "facility",
+    "opening",
+    "energy",
+    "demand_charge",
+    "maintenance",
+    "software",
+    "staff",
+    "training",
+    "colocation",
+    "cloud",
+    "tokens",
+    "links",
+    "egress",
+    "shed_penalty",
+    "value_served",
+    "resale",
+    "residual",
 )
 """Every line is printed, a zero as zero. The last three are credits (negative)."""
 CAPEX_LINES = ("hardware", "network", "storage", "spares", "duty", "facility", "opening")
@@ -292,7 +311,7 @@ class Plan(Strict):
     staff: tuple[StaffRow, ...] = ()
     peaks: tuple[PeakRow, ...] = ()
     links: tuple[LinkRow, ...] = ()
-    opened: dict[str, str] = {}
+    opened: dict[str, str] = Field(default_factory=dict)
     """Site -> period from which it is open."""
     costs: tuple[CostRow, ...]
     refusals: tuple[RefusalRow, ...] = ()

@@ -16,11 +16,16 @@ from groundplan.policy import residency
 from groundplan.problem._calendar import Calendar, calendar_of
 from groundplan.problem._check import check_coverage, check_money_pump
 from groundplan.problem._demand import Commodity, Job, commodities, jobs
-from groundplan.problem._energy import demand_charge_usd_per_kw_month, energy_price_usd_per_kwh, ratchet_pairs, tariff_of
+from groundplan.problem._energy import (
+    demand_charge_usd_per_kw_month,
+    energy_price_usd_per_kwh,
+    ratchet_pairs,
+    tariff_of,
+)
 from groundplan.problem._network import link_between, network_ms, share_carried
 from groundplan.problem._pools import Pool, first_day, pools, sized
-from groundplan.problem._prune import fewest_tangents, replicas_needed, worth_offering, worth_running
 from groundplan.problem._problem import BatchCell, Cell, PowerSite, Problem, TokenCell
+from groundplan.problem._prune import fewest_tangents, replicas_needed, worth_offering, worth_running
 from groundplan.spec import AnyWorkload, Factory, Link, LlmWorkload, LoadedSpec, Rule, Site, TokenOffer
 
 Progress = Callable[[str], None]
@@ -33,8 +38,13 @@ def build(loaded: LoadedSpec, catalog: Catalog, progress: Progress = lambda _: N
     factory = loaded.factory
     calendar = calendar_of(factory)
     found_pools, closed = pools(factory, catalog, calendar)
-    refusals = [row for pair, (rule, why) in closed.items() if pair not in {(p.site.id, p.server.id) for p in found_pools}
-                for row in _refuse_everywhere(factory, pair, rule, why)]  # fmt: skip
+    there = {(pool.site.id, pool.server.id) for pool in found_pools}
+    refusals = [
+        row
+        for pair, (rule, why) in closed.items()
+        if pair not in there
+        for row in _refuse_everywhere(factory, pair, rule, why)
+    ]
     estimates: dict[tuple[str, str], tuple[tuple[OperatingPoint, ...], tuple[Refusal, ...]]] = {}
     for workload in factory.workloads:
         for server in dict.fromkeys(pool.server.id for pool in found_pools):
@@ -46,7 +56,9 @@ def build(loaded: LoadedSpec, catalog: Catalog, progress: Progress = lambda _: N
     for commodity in commodities(factory, calendar):
         for pool in found_pools:
             progress(f"staffing of {commodity.key} at {pool.key}")
-            rows, refused = _staff(factory, calendar, commodity, pool, estimates[commodity.workload.id, pool.server.id], cache)
+            rows, refused = _staff(
+                factory, calendar, commodity, pool, estimates[commodity.workload.id, pool.server.id], cache
+            )
             staffed += rows
             refusals += refused
     refusals += _batch_refusals(jobs(factory, calendar), found_pools, estimates)
@@ -105,7 +117,7 @@ def _staff(
         return [], [_refusal(workload, origin, pool, law.rule, law.why)]
     carried = share_carried(factory, workload, origin, pool.site, commodity.peak_load)
     if carried < LEAST_SPLIT:
-        why = f"the link from {origin} to {pool.site.id} carries {carried:.0%} of the peak; a split below {LEAST_SPLIT:.0%} is not offered"
+        why = f"the link from {origin} to {pool.site.id} carries {carried:.0%} of the peak, less than {LEAST_SPLIT:.0%}"
         return [], [_refusal(workload, origin, pool, "bandwidth", why)]
     rows: list[tuple[PointRow, StaffingRow]] = []
     reasons = [(r.rule, r.why) for r in refused]
@@ -116,7 +128,9 @@ def _staff(
             reasons.append((curve.rule, curve.why))
             continue
         tangents = tuple(TangentRow(alpha=t.alpha, beta=t.beta, load_max=t.load_max) for t in curve.tangents)
-        rows.append((row, StaffingRow(point=row.id, origin=origin, site=pool.site.id, network_ms=way_ms, tangents=tangents)))
+        rows.append(
+            (row, StaffingRow(point=row.id, origin=origin, site=pool.site.id, network_ms=way_ms, tangents=tangents))
+        )
     if rows:
         peak, least = commodity.peak_load, least_replicas(workload)
         return [fewest_tangents(point, row, peak, least) for point, row in worth_offering(rows, peak, least)], []
@@ -155,7 +169,7 @@ def build_from_tables(
     staffing_rows: Iterable[StaffingRow],
     refusals: Iterable[RefusalRow] = (),
 ) -> Problem:
-    """Assemble a Problem from given speed tables: law, stock, prices and bounds come from the file and the catalogue."""
+    """Assemble a Problem from given speed tables; law, stock, prices and bounds come from file and catalogue."""
     factory = loaded.factory
     calendar = calendar_of(factory)
     found_pools, _ = pools(factory, catalog, calendar)
@@ -205,7 +219,12 @@ def _cells(
             allowed = _law(factory, calendar, workload, pool.site).allowed
             for row in staffing_rows:
                 point = by_id[row.point]
-                if (row.origin, row.site, point.workload, point.server) != (commodity.origin, pool.site.id, workload.id, pool.server.id):
+                if (row.origin, row.site, point.workload, point.server) != (
+                    commodity.origin,
+                    pool.site.id,
+                    workload.id,
+                    pool.server.id,
+                ):
                     continue
                 key = f"{commodity.key}>{pool.key}>{point.id.rsplit('/', 1)[-1]}"
                 if allowed.any():
@@ -265,7 +284,14 @@ def _token_cells(
             if reason is None and not law.allowed.any():
                 reason = (law.rule, law.why)
             if reason is not None:
-                row = RefusalRow(workload=workload.id, origin=commodity.origin, site=site.id, server=offer.id, rule=reason[0], why=reason[1])
+                row = RefusalRow(
+                    workload=workload.id,
+                    origin=commodity.origin,
+                    site=site.id,
+                    server=offer.id,
+                    rule=reason[0],
+                    why=reason[1],
+                )
                 refused.append(row)
                 continue
             price = _usd_per_request(factory, offer, workload)
@@ -314,7 +340,9 @@ def _sized_pools(
     for g, pool in enumerate(found_pools):
         nodes = 0.0
         for i in {cell.commodity for cell in cells if cell.pool == g}:
-            nodes += max(_nodes_at_most(cell, served[i], pool) for cell in cells if (cell.pool, cell.commodity) == (g, i))
+            nodes += max(
+                _nodes_at_most(cell, served[i], pool) for cell in cells if (cell.pool, cell.commodity) == (g, i)
+            )
         for j in {cell.job for cell in batch_cells if cell.pool == g}:
             mine = [cell for cell in batch_cells if (cell.pool, cell.job) == (g, j)]
             nodes += max(_batch_nodes_at_most(cell, todo[j], calendar) for cell in mine)
@@ -334,7 +362,9 @@ def _nodes_at_most(cell: Cell, commodity: Commodity, pool: Pool) -> int:
 def _batch_nodes_at_most(cell: BatchCell, job: Job, calendar: Calendar) -> int:
     """Nodes with which this cell alone does the job's busiest window; at least one gang."""
     hours = calendar.hours.sum(axis=1)
-    gangs = [w.work_units / (cell.point.capacity_per_s * hours[list(w.periods)].sum()) for w in job.windows if w.periods]
+    gangs = [
+        w.work_units / (cell.point.capacity_per_s * hours[list(w.periods)].sum()) for w in job.windows if w.periods
+    ]
     return ceil(max([1.0, *gangs]) * cell.gang_nodes)
 
 

@@ -104,10 +104,14 @@ def calendar_of(factory: Factory) -> Calendar:
 
 def _period_rows(factory: Factory) -> tuple[PeriodRow, ...]:
     spans = [1] * factory.periods.months + [3] * factory.periods.quarters + [12] * factory.periods.years
-    rows, start = [], 0
+    rows: list[PeriodRow] = []
+    start = 0
     for span in spans:
         row = PeriodRow(
-            id=_period_id(factory.start, start, span), start_month_count=start, months_count=span, plan_year=start // 12 + 1
+            id=_period_id(factory.start, start, span),
+            start_month_count=start,
+            months_count=span,
+            plan_year=start // 12 + 1,
         )
         rows.append(row)
         start += span

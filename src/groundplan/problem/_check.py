@@ -12,7 +12,7 @@ from groundplan.spec import Existing
 
 
 def check_coverage(problem: Problem) -> None:
-    """Every required commodity and every job has an eligible cell in each period. Raises Infeasible with the refusals."""
+    """Every required commodity and every job has a cell in each period. Raises Infeasible with the refusals."""
     issues = [issue for i in range(len(problem.commodities)) if (issue := _uncovered(problem, i))]
     issues += [issue for j in range(len(problem.jobs)) if (issue := _undone(problem, j))]
     if issues:
@@ -65,7 +65,9 @@ def _gap(problem: Problem, able: np.ndarray, workload: str, origin: str) -> Issu
     if able.all():
         return None
     period = problem.calendar.periods[int(np.flatnonzero(~able)[0])].id
-    reasons = [f"{r.site} ({r.server}): {r.why}" for r in problem.refusals if (r.workload, r.origin) == (workload, origin)]
+    reasons = [
+        f"{r.site} ({r.server}): {r.why}" for r in problem.refusals if (r.workload, r.origin) == (workload, origin)
+    ]
     what = f"nothing can serve {workload} from {origin} in {period}"
     return Issue("demand", f"workloads.{workload}", what, "; ".join(reasons) or "no offer can be there by then")
 
@@ -103,4 +105,6 @@ def _terms(pool: Pool, owned: Existing) -> OfferTerms:
 
 def _pump_issue(pump: MoneyPump) -> Issue:
     what = f"in month {pump.from_month:g} a used node sells for {pump.gain_usd:,.0f} USD more than a new one costs"
-    return Issue("money-pump", f"existing.{pump.offer}.resale_usd", what, "lower resale_usd or correct the price of the offer")
+    return Issue(
+        "money-pump", f"existing.{pump.offer}.resale_usd", what, "lower resale_usd or correct the price of the offer"
+    )

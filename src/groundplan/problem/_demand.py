@@ -71,11 +71,9 @@ def commodities(factory: Factory, calendar: Calendar) -> tuple[Commodity, ...]:
     shares = {profile.id: profile.share_by_bucket for profile in factory.profiles}
     found = []
     for workload in factory.workloads:
-        if workload.kind in BATCH_KINDS:
-            continue
-        for demand in workload.demand:
-            load = _load(workload, demand, shares, calendar)
-            found.append(Commodity(workload, demand.origin, load))  # type: ignore[arg-type]
+        if isinstance(workload, Served):
+            loads = [(demand.origin, _load(workload, demand, shares, calendar)) for demand in workload.demand]
+            found += [Commodity(workload, origin, load) for origin, load in loads]
     return tuple(found)
 
 
@@ -84,7 +82,9 @@ def _load(
 ) -> NDArray[np.float64]:
     profile = shares.get(demand.profile)
     factors = np.array([profile[b.id] if profile else 1.0 for b in calendar.buckets] + [1.0])
-    growth = np.array([(1 + demand.growth_per_year_rate) ** calendar.year_fraction(t) for t in range(len(calendar.periods))])
+    growth = np.array(
+        [(1 + demand.growth_per_year_rate) ** calendar.year_fraction(t) for t in range(len(calendar.periods))]
+    )
     active = calendar.overlaps(demand.from_month, demand.until_month)
     return units_per_s(workload, demand) * np.outer(growth * active, factors)
 
@@ -111,7 +111,9 @@ def jobs(factory: Factory, calendar: Calendar) -> tuple[Job, ...]:
     found: list[Job] = []
     for workload in factory.workloads:
         if isinstance(workload, PretrainWorkload):
-            found += [Job(workload, d.origin, _once(workload, d.start_month, d.due_month, calendar)) for d in workload.demand]
+            found += [
+                Job(workload, d.origin, _once(workload, d.start_month, d.due_month, calendar)) for d in workload.demand
+            ]
         elif workload.kind in BATCH_KINDS:
             found += [Job(workload, d.origin, _recurring(d, calendar)) for d in workload.demand]  # type: ignore[arg-type]
     return tuple(found)
@@ -128,6 +130,8 @@ def _recurring(demand: BatchDemand, calendar: Calendar) -> tuple[Window, ...]:
     active = calendar.overlaps(demand.from_month, demand.until_month)
     per_month = demand.work_units_per_month
     return tuple(
-        Window((t,), per_month * float(calendar.months[t]) * (1 + demand.growth_per_year_rate) ** calendar.year_fraction(t))
+        Window(
+            (t,), per_month * float(calendar.months[t]) * (1 + demand.growth_per_year_rate) ** calendar.year_fraction(t)
+        )
         for t in np.flatnonzero(active).tolist()
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.catalog import Catalog, Tariff
+from groundplan.catalog import Catalog, DayType, Tariff
 from groundplan.problem._calendar import Calendar
 from groundplan.spec import Bucket, Factory, Hosting, Site
 
-DAYS: dict[str, tuple[tuple[str, int], ...]] = {
+DAYS: dict[str, tuple[tuple[DayType, int], ...]] = {
     "weekday": (("weekday", 5),),
     "weekend": (("saturday", 1), ("sunday", 1)),
     "all": (("weekday", 5), ("saturday", 1), ("sunday", 1)),
@@ -22,12 +22,12 @@ def exchange_factor(factory: Factory, tariff: Tariff) -> float:
     return tariff.fx_local_per_usd / stated.get(tariff.currency, tariff.fx_local_per_usd)
 
 
-def energy_price_usd_per_kwh(
-    factory: Factory, site: Site, tariff: Tariff, calendar: Calendar
-) -> NDArray[np.float64]:
+def energy_price_usd_per_kwh(factory: Factory, site: Site, tariff: Tariff, calendar: Calendar) -> NDArray[np.float64]:
     """[period, bucket] mean price, levies included; 0 in the peak bucket, which draws no energy."""
     shift = site.utc_offset_h - factory.utc_offset_h
-    by_month = np.array([[_bucket_price(tariff, bucket, month, shift) for bucket in calendar.buckets] for month in range(1, 13)])
+    by_month = np.array(
+        [[_bucket_price(tariff, bucket, month, shift) for bucket in calendar.buckets] for month in range(1, 13)]
+    )
     prices = np.zeros_like(calendar.hours)
     change = 1 + factory.money.energy_price_change_per_year_rate
     for t in range(len(calendar.periods)):

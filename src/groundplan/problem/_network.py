@@ -21,7 +21,9 @@ def network_ms(factory: Factory, workload: ServedWorkload, origin: str, site: Si
     return link.rtt_p99_ms + 8 * payload_kb / link.bandwidth_mbit_per_s
 
 
-def share_carried(factory: Factory, workload: ServedWorkload, origin: str, site: Site, peak_units_per_s: float) -> float:
+def share_carried(
+    factory: Factory, workload: ServedWorkload, origin: str, site: Site, peak_units_per_s: float
+) -> float:
     """Share of a commodity's peak that the way from its origin can carry, by the worse direction; 1 inside a site."""
     link = link_between(factory, origin, site.id)
     if origin == site.id or link is None:

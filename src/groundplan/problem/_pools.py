@@ -73,7 +73,9 @@ class Pool:
         return self.site.hosting
 
 
-def pools(factory: Factory, catalog: Catalog, calendar: Calendar) -> tuple[tuple[Pool, ...], dict[tuple[str, str], tuple[str, str]]]:
+def pools(
+    factory: Factory, catalog: Catalog, calendar: Calendar
+) -> tuple[tuple[Pool, ...], dict[tuple[str, str], tuple[str, str]]]:
     """All pools in file order, and for pools that law or heat closes: (site, server) -> (rule, why)."""
     found: list[Pool] = []
     refused: dict[tuple[str, str], tuple[str, str]] = {}
@@ -100,7 +102,9 @@ def _pool(factory: Factory, catalog: Catalog, calendar: Calendar, site: Site, se
         return catalog.server(name).id == server.id
 
     purchase = next((o for o in factory.purchases if site.id in o.sites and mine(o.server)), None)
-    rentals = tuple(Rental(o, rental_price(o, catalog, server)) for o in factory.rentals if o.site == site.id and mine(o.server))
+    rentals = tuple(
+        Rental(o, rental_price(o, catalog, server)) for o in factory.rentals if o.site == site.id and mine(o.server)
+    )
     none = np.zeros(len(calendar.periods), dtype=bool)
     return Pool(
         site=site,
@@ -129,19 +133,31 @@ def _need(server: Server, figure: str) -> float:
     value = getattr(server, figure)
     if value is None:
         what = f"{figure} is blank in the catalogue"
-        raise CatalogError(Issue("catalog-blank", f"server {server.id}", what, f"add {figure} to use this server in a plan"))
+        raise CatalogError(
+            Issue("catalog-blank", f"server {server.id}", what, f"add {figure} to use this server in a plan")
+        )
     return float(value)
 
 
 def rental_price(offer: RentalOffer, catalog: Catalog, server: Server) -> float:
-    """US dollars per node and hour: the file's own price, or the catalogue offer's, scaled to the node's accelerators."""
+    """US dollars per node and hour: the file's own price, or that of the catalogue offer it names."""
     if offer.price_usd_per_node_hour is not None:
         return offer.price_usd_per_node_hour
     listed = catalog.offers[offer.cloud_offer or ""]
-    same = catalog.accelerator(listed.accelerator).id == (server.accelerator and catalog.accelerator(server.accelerator).id)
+    same = catalog.accelerator(listed.accelerator).id == (
+        server.accelerator and catalog.accelerator(server.accelerator).id
+    )
     if not same or listed.accelerators_count != server.accelerators_count or listed.term != offer.term:
-        what = f"{listed.id} is {listed.accelerators_count} x {listed.accelerator}, {listed.term}; the rental is {server.id}, {offer.term}"
-        raise CatalogError(Issue("offer-mismatch", f"rentals.{offer.id}.cloud_offer", what, "name an offer of the same part, count and term"))
+        listing = f"{listed.accelerators_count} x {listed.accelerator}, {listed.term}"
+        what = f"{listing}; the rental is {server.id}, {offer.term}"
+        raise CatalogError(
+            Issue(
+                "offer-mismatch",
+                f"rentals.{offer.id}.cloud_offer",
+                what,
+                "name an offer of the same part, count and term",
+            )
+        )
     return listed.price_usd_per_hour
 
 

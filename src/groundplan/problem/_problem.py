@@ -100,4 +100,3 @@ class Problem:
     def blocks(self) -> tuple[tuple[int, PowerBlock], ...]:
         """(power site, block) in the order of the file."""
         return tuple((k, block) for k, power in enumerate(self.sites) for block in power.site.hosting.blocks)  # type: ignore[union-attr]
-

@@ -20,7 +20,9 @@ def worth_offering(
     A dropped point is no part of the plan's tables, so the bound speaks of the points that were offered.
     """
     loads = np.linspace(peak_units_per_s / GRID, peak_units_per_s, GRID)
-    needs = [np.array([slots_needed(point, staffing, load, least_replicas) for load in loads]) for point, staffing in rows]
+    needs = [
+        np.array([slots_needed(point, staffing, load, least_replicas) for load in loads]) for point, staffing in rows
+    ]
     energy = [point.dynamic_kw / point.capacity_per_s for point, _ in rows]
 
     def beats(a: int, b: int) -> bool:
@@ -75,7 +77,10 @@ def fewest_tangents(
     reachable = np.isfinite(best)
     for count in (1, 2):
         options = [_replicas(kept, loads, least_replicas) for kept in combinations(staffing.tangents, count)]
-        excess = [float((need[reachable] / best[reachable]).mean()) if np.isfinite(need[reachable]).all() else np.inf for need in options]
+        excess = [
+            float((need[reachable] / best[reachable]).mean()) if np.isfinite(need[reachable]).all() else np.inf
+            for need in options
+        ]
         if excess and min(excess) <= 1 + slack:
             chosen = list(combinations(staffing.tangents, count))[int(np.argmin(excess))]
             return staffing.model_copy(update={"tangents": chosen})
@@ -83,5 +88,7 @@ def fewest_tangents(
 
 
 def _replicas(tangents: tuple[TangentRow, ...], loads: np.ndarray, least_replicas: int) -> np.ndarray:
-    needs = [np.where(loads <= t.load_max * (1 + 1e-12), np.ceil(t.alpha * loads + t.beta - 1e-9), np.inf) for t in tangents]
+    needs = [
+        np.where(loads <= t.load_max * (1 + 1e-12), np.ceil(t.alpha * loads + t.beta - 1e-9), np.inf) for t in tangents
+    ]
     return np.maximum(np.min(needs, axis=0), least_replicas)
