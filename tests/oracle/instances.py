@@ -113,9 +113,13 @@ KINDS = (
 """What each instance is about; the four that begin with no- are usually infeasible."""
 
 
+DRAWS = (*KINDS, "fragments", "fragments", "two-servers", "existing", "tokens", "isolated", "wide", "shed")
+"""Kinds in the order of the seeds: those in which whole numbers decide come more often."""
+
+
 def instance(seed: int) -> Instance:
     """The instance of a seed; the kind goes round."""
-    rng, kind = Random(f"tiny {seed}"), KINDS[seed % len(KINDS)]
+    rng, kind = Random(f"tiny {seed}"), DRAWS[seed % len(DRAWS)]
     values = _factory(rng, kind)
     factory = Factory.model_validate(values)
     return Instance(seed, kind, factory, _tables(rng, kind, values))

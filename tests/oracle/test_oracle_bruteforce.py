@@ -14,8 +14,8 @@ from instances import KINDS, Instance, instance, tiny_catalog
 
 from groundplan.errors import Infeasible, LimitReached
 
-COUNT = 216
-"""Instances: twelve of each kind."""
+COUNT = 208
+"""Instances: eight rounds of all draws."""
 PLANNED = range(COUNT)
 BLOCKED = ("groundplan.problem", "groundplan.optimize")
 REL = 1e-6
@@ -64,7 +64,7 @@ def test_instances_are_of_every_kind_and_some_are_infeasible(answers):
 
 def test_a_case_by_hand(catalog):
     """One commodity on own nodes of one size, no money but hardware and energy: the least node count decides."""
-    seed = next(s for s in range(COUNT) if _plain(instance(s)))
+    seed = next(s for s in range(10 * COUNT) if _plain(instance(s)))
     case = instance(seed)
     oracle = bruteforce.Oracle(case.factory, catalog, case.tables)
     point, row = case.tables.points[0], case.tables.staffing[-1]
