@@ -460,11 +460,17 @@ class Oracle:
 
     def _demand(self, lp: Lp, t: int, parts: dict) -> None:
         for i, (workload, _) in enumerate(self.commodities):
+            dropped = {}
             for b in (*self.buckets, PEAK):
                 served = parts.get((i, b), [])
                 if not workload.required:
-                    served = [*served, lp.add(workload.shed_usd_per_unit * 3600 * self.hours(t, b), inf)]
+                    dropped[b] = lp.add(workload.shed_usd_per_unit * 3600 * self.hours(t, b), inf)
+                    served = [*served, dropped[b]]
                 lp.equal([(x, 1.0) for x in served], self.load(i, t, b))
+            volume = sum(self.hours(t, b) * self.load(i, t, b) for b in self.buckets)
+            if dropped and volume:
+                factor = self.load(i, t, PEAK) / volume
+                lp.at_most([(dropped[PEAK], 1.0), *((dropped[b], -factor * self.hours(t, b)) for b in self.buckets)], 0.0)
 
     def _bandwidth(self, lp: Lp, traffic: dict) -> None:
         for (origin, site, _), uses in traffic.items():

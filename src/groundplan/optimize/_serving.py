@@ -20,7 +20,21 @@ def demand(f: Frame, v: Variables) -> Rows:
     Equality: serving more than is asked earns nothing and would let value be claimed twice.
     """
     served = f.by_commodity(v.load) + f.tokens_by_commodity(v.token) + v.shed
-    yield "demand", served == table(demand_share(f), f.commodity, f.period, f.bucket)
+    share = demand_share(f)
+    yield "demand", served == table(share, f.commodity, f.period, f.bucket)
+    yield "shed_at_peak", _shed_at_peak(f, v, share)
+
+
+def _shed_at_peak(f: Frame, v: Variables, share: np.ndarray) -> Constraint:
+    """[commodity, period] shed share of the peak <= shed share of the period's volume: the peak has no hours to pay for."""
+    hours = f.problem.calendar.hours
+    volume = (share * hours).sum(axis=2)
+    part = np.divide(
+        share[:, :, -1:] * hours, volume[:, :, None], out=np.zeros_like(share), where=volume[:, :, None] > 0
+    )
+    shed = (v.shed * table(part, f.commodity, f.period, f.bucket)).sum(f.bucket)
+    at_peak = v.shed.part(f.bucket, [len(f.bucket) - 1]).sum(f.bucket[-1:])
+    return at_peak <= shed
 
 
 def staffing(f: Frame, v: Variables) -> Rows:

@@ -32,9 +32,23 @@ def demand(world: World, book: Book) -> None:
                 book.at_least(served + dropped, asked, where, "units/s served or shed")
                 if bucket != PEAK or asked == 0:
                     book.at_most(served, asked, where, "units/s served over what is asked for")
+            _shed_at_peak(world, book, commodity, span, shed)
     for index, row in enumerate(world.plan.shed):
         kept = row.units_per_s == 0 or not world.workloads[row.workload].required
         book.require(kept, f"shed[{index}]", f"{row.workload} is required and may not be shed")
+
+
+def _shed_at_peak(
+    world: World, book: Book, commodity: tuple[str, str], span: Span, shed: dict[tuple[str, str, str, str], float]
+) -> None:
+    """The peak has no hours, so shedding there is free: its share may not exceed that of the period's volume."""
+    at_peak = shed.get((*commodity, span.id, PEAK), 0.0)
+    hours = {bucket: world.hours(span, bucket) for bucket in world.plan.buckets}
+    volume = sum(world.load(commodity, span, bucket) * h for bucket, h in hours.items())
+    if at_peak > 0 and volume > 0:
+        dropped = sum(shed.get((*commodity, span.id, bucket), 0.0) * h for bucket, h in hours.items())
+        limit = world.load(commodity, span, PEAK) * dropped / volume
+        book.at_most(at_peak, limit, f"shed: {'@'.join(commodity)} {span.id} {PEAK}", "units/s shed at the peak")
 
 
 def _needs(world: World) -> dict[CellKey, float]:
