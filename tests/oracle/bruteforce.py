@@ -470,7 +470,8 @@ class Oracle:
             volume = sum(self.hours(t, b) * self.load(i, t, b) for b in self.buckets)
             if dropped and volume:
                 factor = self.load(i, t, PEAK) / volume
-                lp.at_most([(dropped[PEAK], 1.0), *((dropped[b], -factor * self.hours(t, b)) for b in self.buckets)], 0.0)
+                volume_shed = [(dropped[b], -factor * self.hours(t, b)) for b in self.buckets]
+                lp.at_most([(dropped[PEAK], 1.0), *volume_shed], 0.0)
 
     def _bandwidth(self, lp: Lp, traffic: dict) -> None:
         for (origin, site, _), uses in traffic.items():

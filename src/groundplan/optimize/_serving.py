@@ -26,7 +26,7 @@ def demand(f: Frame, v: Variables) -> Rows:
 
 
 def _shed_at_peak(f: Frame, v: Variables, share: np.ndarray) -> Constraint:
-    """[commodity, period] shed share of the peak <= shed share of the period's volume: the peak has no hours to pay for."""
+    """[commodity, period] shed share of the peak <= shed share of the volume: the peak has no hours to pay for."""
     hours = f.problem.calendar.hours
     volume = (share * hours).sum(axis=2)
     part = np.divide(
