@@ -45,7 +45,7 @@ def solve(
     progress(
         f"solving {len(arrays.cost):,} columns, {int(arrays.integer.sum()):,} integer, {len(arrays.row_lower):,} rows"
     )
-    answer = run(replace(arrays, integer=np.zeros_like(arrays.integer)) if relax else arrays, stop)
+    answer = solve_here(replace(arrays, integer=np.zeros_like(arrays.integer)), stop) if relax else run(arrays, stop)
     if answer.x is None:
         raise _nothing(answer, stop)
     progress("fixing integers and solving again")
