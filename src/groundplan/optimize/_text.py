@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from textwrap import wrap
 
 from groundplan.optimize._algebra import Columns, Constraint, Expression, labels_of
 from groundplan.optimize._model import Family, Program
@@ -27,7 +26,12 @@ def lp_text(made: Program, families: dict[str, Family] | None = None) -> str:
     `families`: the rows that these write for the program's variables, instead of its own rows.
     """
     rows = made.rows if families is None else rows_of(made, families)
-    parts = ["Minimize", *expression_lines("cost", made.cost, made.columns), "Subject To", *row_lines(rows, made.columns)]
+    parts = [
+        "Minimize",
+        *expression_lines("cost", made.cost, made.columns),
+        "Subject To",
+        *row_lines(rows, made.columns),
+    ]
     parts += ["Bounds", *bound_lines(made.columns), "Generals", *general_lines(made.columns), "End"]
     return "\n".join(parts) + "\n"
 
@@ -42,14 +46,14 @@ def row_lines(rows: NamedRows, columns: Columns) -> Iterator[str]:
     for name, constraint in rows:
         for head, terms, constant in _rows(name, constraint.left, columns):
             sense = "=" if constraint.sense == "==" else constraint.sense
-            yield from _wrapped(f"{head}: {terms or '0'} {sense} {_number(-constant)}")
+            yield from _wrapped([f"{head}:", *(terms or ["0"]), f"{sense} {_number(-constant)}"])
 
 
 def expression_lines(name: str, expression: Expression, columns: Columns) -> Iterator[str]:
     """``name(labels): + 2 load(cell,period,bucket) ... + 3`` for each row of an expression."""
     for head, terms, constant in _rows(name, expression, columns):
-        tail = f" {_signed(constant)}" if constant or not terms else ""
-        yield from _wrapped(f"{head}: {terms}{tail}")
+        tail = [_signed(constant)] if constant or not terms else []
+        yield from _wrapped([f"{head}:", *terms, *tail])
 
 
 def bound_lines(columns: Columns) -> Iterator[str]:
@@ -68,7 +72,7 @@ def general_lines(columns: Columns) -> Iterator[str]:
             yield f" {block.name}({','.join(axis.name for axis in block.axes)})"
 
 
-def _rows(name: str, expression: Expression, columns: Columns) -> Iterator[tuple[str, str, float]]:
+def _rows(name: str, expression: Expression, columns: Columns) -> Iterator[tuple[str, list[str], float]]:
     """(``name(labels)``, terms, constant) row by row."""
     names = [f"{block.name}({label})" for block in columns.blocks for label in labels_of(block.axes)]
     rows = expression.rows.tocsr(copy=True)
@@ -76,21 +80,30 @@ def _rows(name: str, expression: Expression, columns: Columns) -> Iterator[tuple
     ends = list(pairwise(rows.indptr.tolist()))
     for label, (first, stop), constant in zip(labels_of(expression.axes), ends, expression.constants, strict=True):
         pairs = zip(rows.indices[first:stop].tolist(), rows.data[first:stop].tolist(), strict=True)
-        terms = [f"{_signed(value, unit=False)}{names[column]}" for column, value in pairs if abs(value) >= NOTHING]
-        yield (f"{name}({label})" if label else name), " ".join(terms), float(constant)
+        terms = [f"{_factor(value)}{names[column]}" for column, value in pairs if abs(value) >= NOTHING]
+        yield (f"{name}({label})" if label else name), terms, float(constant)
 
 
-def _signed(value: float, *, unit: bool = True) -> str:
-    """``+ 3`` or ``- 0.5``; as a coefficient (`unit` false) with a space after, and without a 1."""
-    sign, size = ("-" if value < 0 else "+"), _number(abs(value))
-    if unit:
-        return f"{sign} {size}"
-    return f"{sign} " if size == "1" else f"{sign} {size} "
+def _signed(value: float) -> str:
+    """``+ 3`` or ``- 0.5``."""
+    return f"{'-' if value < 0 else '+'} {_number(abs(value))}"
+
+
+def _factor(value: float) -> str:
+    """``+ 3 `` or ``- ``: the factor 1 is not said."""
+    return f"{_signed(value)} ".replace(" 1 ", " ")
 
 
 def _number(value: float) -> str:
     return f"{value + 0.0:.{DIGITS}g}"
 
 
-def _wrapped(line: str) -> list[str]:
-    return wrap(line, WIDTH, initial_indent=" ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+def _wrapped(words: list[str]) -> Iterator[str]:
+    """Lines of whole terms; all but the first are indented."""
+    line = ""
+    for word in words:
+        if line and len(line) + len(word) >= WIDTH:
+            yield line
+            line = "   "
+        line += f" {word}"
+    yield line
