@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
-from math import comb
+from math import exp, lgamma, log
 from typing import Protocol
 
 from groundplan.catalog import Catalog, Server
@@ -397,5 +397,13 @@ def spare_nodes(nodes: int, annual_failure_rate: float) -> int:
     reached, spare = 0.0, -1
     while reached < UP_PROBABILITY and spare < nodes:
         spare += 1
-        reached += comb(nodes, spare) * down**spare * (1 - down) ** (nodes - spare)
+        reached += _binomial(nodes, spare, down)
     return max(1, spare)
+
+
+def _binomial(nodes: int, down_count: int, down: float) -> float:
+    """Probability that exactly so many of n nodes are down; by logarithms, for any n."""
+    if down in (0.0, 1.0):
+        return float(down_count == round(down) * nodes)
+    ways = lgamma(nodes + 1) - lgamma(down_count + 1) - lgamma(nodes - down_count + 1)
+    return exp(ways + down_count * log(down) + (nodes - down_count) * log(1 - down))
