@@ -139,13 +139,14 @@ class Frame:
 
     @cached_property
     def losses(self) -> tuple[tuple[int, str], ...]:
-        """(commodity, lost site) that must be carried elsewhere; who sits at the lost site asks for nothing."""
+        """(commodity, lost site) that must be carried elsewhere; what arises at the lost site still asks."""
         found: list[tuple[int, str]] = []
         for i, row in enumerate(self.problem.commodities):
             if row.workload.survives != "site":
                 continue
-            sites = dict.fromkeys(self.problem.pools[c.pool].site.id for c in self.problem.cells if c.commodity == i)
-            found += [(i, site) for site in sites if site != row.origin]
+            sites = [self.problem.pools[c.pool].site.id for c in self.problem.cells if c.commodity == i]
+            sites += [c.offer.site for c in self.problem.token_cells if c.commodity == i]
+            found += [(i, site) for site in dict.fromkeys(sites)]
         return tuple(found)
 
     @cached_property
