@@ -108,13 +108,13 @@ def _staff(
     """Staffing rows of one commodity on one pool; when there is none, the first reason."""
     workload, origin = commodity.workload, commodity.origin
     points, refused = estimate
+    law = _law(factory, calendar, workload, pool.site)
+    if not law.allowed.any():
+        return [], [_refusal(workload, origin, pool, law.rule, law.why)]
     way_ms = network_ms(factory, workload, origin, pool.site)
     if way_ms is None:
         why = f"no link leads from {origin} to {pool.site.id}"
         return [], [_refusal(workload, origin, pool, "no-link", why)]
-    law = _law(factory, calendar, workload, pool.site)
-    if not law.allowed.any():
-        return [], [_refusal(workload, origin, pool, law.rule, law.why)]
     carried = share_carried(factory, workload, origin, pool.site, commodity.peak_load)
     if carried < LEAST_SPLIT:
         why = f"the link from {origin} to {pool.site.id} carries {carried:.0%} of the peak, less than {LEAST_SPLIT:.0%}"
@@ -249,13 +249,13 @@ def _batch_cells(
     for j, job in enumerate(todo):
         for g, pool in enumerate(found_pools):
             mine = [row for row in points if (row.workload, row.server) == (job.workload.id, pool.server.id)]
-            if job.origin != pool.site.id and link_between(factory, job.origin, pool.site.id) is None:
-                why = f"no link leads from {job.origin} to {pool.site.id}"
-                refused.append(_refusal(job.workload, job.origin, pool, "no-link", why))
-                continue
             law = _law(factory, calendar, job.workload, pool.site)
             if mine and not law.allowed.any():
                 refused.append(_refusal(job.workload, job.origin, pool, law.rule, law.why))
+                continue
+            if job.origin != pool.site.id and link_between(factory, job.origin, pool.site.id) is None:
+                why = f"no link leads from {job.origin} to {pool.site.id}"
+                refused.append(_refusal(job.workload, job.origin, pool, "no-link", why))
                 continue
             for point in worth_running(mine) if job.workload.kind != "pretrain" else mine:
                 nodes = point.slots_per_replica * point.nodes_per_replica / pool.slots
