@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from copy import deepcopy
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -159,7 +158,8 @@ def catalog() -> Catalog:
     energy = "".join(instances.ENERGY.format(months=m, hours=h, price=p) for m, h, p in instances.PRICES)
     return Catalog(
         {
-            "sources": sources, "accelerators": instances.ACCELERATOR + instances.ROW, "servers": servers + instances.ROW,
+            "sources": sources, "accelerators": instances.ACCELERATOR + instances.ROW,
+            "servers": servers + instances.ROW,
             "models": instances.MODEL + instances.ROW,
             "tariffs": instances.TARIFF + "ratchet_months = 13\n" + instances.ROW + energy,
             **dict.fromkeys(("countries", "fx", "offers"), ""),
@@ -170,7 +170,19 @@ def catalog() -> Catalog:
 def rich(**changes: Any) -> Instance:
     """The factory with top-level keys replaced."""
     factory = Factory.model_validate({**deepcopy(VALUES), **changes})
-    return Instance(0, "rich", factory, TABLES)
+    return Instance(0, "rich", factory, _tables_of(factory))
+
+
+def _tables_of(factory: Factory) -> Tables:
+    """Rows of the workloads that the factory has, at the pools that it has."""
+    held = {(site, offer.server) for offer in factory.purchases for site in offer.sites}
+    held |= {(row.site, row.server) for row in (*factory.rentals, *factory.existing)}
+    names = {workload.id for workload in factory.workloads}
+    points = {p.id: p for p in TABLES.points if p.workload in names and p.server in {server for _, server in held}}
+    staffing = [r for r in TABLES.staffing if r.point in points and (r.site, points[r.point].server) in held]
+    used = {row.point for row in staffing}
+    kept = [p for p in points.values() if p.id in used or p.workload in ("tune", "grow")]
+    return Tables(tuple(kept), tuple(staffing))
 
 
 def problem_of(case: Instance, tables: Catalog | None = None) -> Problem:
@@ -178,4 +190,4 @@ def problem_of(case: Instance, tables: Catalog | None = None) -> Problem:
     return build_from_tables(case.loaded, tables or catalog(), case.tables.points, case.tables.staffing)
 
 
-__all__ = ["TABLES", "VALUES", "catalog", "problem_of", "replace", "rich"]
+__all__ = ["TABLES", "VALUES", "catalog", "problem_of", "rich"]

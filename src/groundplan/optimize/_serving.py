@@ -60,7 +60,7 @@ def _reach(f: Frame) -> Table:
     share, load = demand_share(f), f.replica_load.values
     peaks = [share[f.problem.cells[c].commodity][:, -1] * load[c] * f.problem.cells[c].allowed for c, *_ in f.tangents]
     ends = np.array([row[3] for row in f.tangents])
-    return table(np.minimum(np.array(peaks).reshape(len(ends), -1), ends[:, None]), f.tangent, f.period)
+    return table(np.minimum(np.array(peaks).reshape(len(ends), len(f.period)), ends[:, None]), f.tangent, f.period)
 
 
 def least_replicas(f: Frame, v: Variables) -> Rows:
