@@ -1,6 +1,6 @@
 # Needs make and a Python >= 3.11; everything else goes into .venv, from hashed releases.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test lint docs bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,6 +11,7 @@ help:
 	@echo "make demo   plan the built-in example"
 	@echo "make test   lint, then every test"
 	@echo "make lint   ruff, pyrefly, import-linter"
+	@echo "make docs   write docs/reference.md and docs/catalogue.md anew"
 	@echo "make bench  measurements under bench/"
 	@echo "make lock   pin the dependencies of pyproject.toml anew"
 	@echo "make clean  remove what make created"
@@ -40,13 +41,18 @@ lint: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest
 
+docs: $(STAMP)
+	$(BIN)/python tools/generated_docs.py
+
 bench: $(STAMP)
 	@set -e; for script in bench/*.py; do \
 	  if [ -f "$$script" ]; then echo "== $$script"; $(BIN)/python "$$script"; fi; \
 	done
 
+# Settings of this machine must add nothing to the lock.
 lock: $(STAMP)
-	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras \
+	env -u PIP_FIND_LINKS PIP_CONFIG_FILE=/dev/null CUSTOM_COMPILE_COMMAND="make lock" \
+	  $(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras \
 	  --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 	  --no-emit-options --output-file requirements.lock pyproject.toml
 
