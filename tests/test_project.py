@@ -115,7 +115,7 @@ def test_a_number_without_a_unit_is_found() -> None:
 def _exports(module: ast.Module) -> set[str]:
     """Return the public names that a room's __init__ defines or takes from groundplan."""
     names: set[str] = set()
-    for node in ast.walk(module):
+    for node in module.body:  # what stands under TYPE_CHECKING serves annotations only
         if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("groundplan")):
             names.update(alias.asname or alias.name for alias in node.names)
     for node in module.body:
