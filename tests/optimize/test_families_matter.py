@@ -40,6 +40,8 @@ def _links(**by_site: float) -> list[dict[str, Any]]:
 
 
 FREE: dict[str, Any] = {"budgets": {}, "on_premise_floors": []}
+FEW = [{"month": "2028-12", "cumulative_nodes": 2}]
+MUCH = {**TUNE, "demand": [{"origin": "plant", "work_units_per_month": 60}]}
 SOLD: dict[str, Any] = {"workloads": [ASSIST], "purchases": [], "rentals": [], "existing": [], **FREE}
 CASES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "demand": ({}, {"demand"}),
@@ -71,7 +73,7 @@ CASES: dict[str, tuple[dict[str, Any], set[str]]] = {
         {"stock", "cost", "packing"},
     ),
     "deliveries": (
-        {"workloads": [_plain(25)], "purchases": [{**BUY8, "deliveries": [{"month": "2028-12", "cumulative_nodes": 2}]}],
+        {"workloads": [_plain(25)], "purchases": [{**BUY8, "deliveries": FEW}],
          "rentals": [{**NOW, "price_usd_per_node_hour": 200, "quota_nodes": 9}],
          "sites": _hosting("plant", usable_kw=400, air_heat_kw=400, liquid_heat_kw=400, rack_slots_count=40), **FREE},
         {"deliveries"},
@@ -81,7 +83,7 @@ CASES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "blocks": ({}, {"blocks", "cost"}),
     "opening": ({"workloads": [_plain(4)], "existing": [], "rentals": [], **FREE}, {"opening", "bound"}),
     "rental_quota": (
-        {"workloads": [_plain(4), {**TUNE, "demand": [{"origin": "plant", "work_units_per_month": 60}]}], "purchases": [], "existing": [], "token_offers": [],
+        {"workloads": [_plain(4), MUCH], "purchases": [], "existing": [], "token_offers": [],
          "rentals": [{**NOW, "quota_nodes": 3}], **FREE},
         {"rent"},
     ),
@@ -105,7 +107,8 @@ def test_a_plan_without_a_family_is_refused(name):
     problem = problem_of(case)
     rest = {other: family for other, family in FAMILIES.items() if other != name}
     assert _found(problem, case, rest) & expected
-    assert _found(problem, case, FAMILIES) in (set(), {"infeasible"})
+    if changes:  # the unchanged factory has a sound plan: see the golden texts
+        assert _found(problem, case, FAMILIES) in (set(), {"infeasible"})
 
 
 def _found(problem, case, families) -> set[str]:
