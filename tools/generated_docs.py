@@ -120,7 +120,7 @@ def _counts(catalog: Catalog) -> Iterator[str]:
     yield "## Figures by kind of source"
     yield ""
     yield "Measured: somebody ran it. Vendor: published by who sells or runs it. Assumed: from memory, inferred,"
-    yield "derived or synthetic. A blank in a table is a figure that nobody published: it stops the answers that need it."
+    yield "derived or synthetic. A blank in a table is a figure that nobody published: it stops what needs it."
     yield ""
     yield "| table | measured | vendor | assumed | assumed share |"
     yield "|---|---|---|---|---|"
