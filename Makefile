@@ -45,7 +45,7 @@ docs: $(STAMP)
 	$(BIN)/python tools/generated_docs.py
 
 bench: $(STAMP)
-	@set -e; for script in bench/*.py; do \
+	@set -e; for script in bench/bench_*.py; do \
 	  if [ -f "$$script" ]; then echo "== $$script"; $(BIN)/python "$$script"; fi; \
 	done
 
