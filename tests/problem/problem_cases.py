@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "optimize"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "oracle"))
 
+import instances
 from optimize_cases import VALUES, catalog, rich
 
 from groundplan.problem import Calendar, calendar_of
@@ -24,4 +26,4 @@ def calendar(start: str = "2027-01", **periods: int) -> Calendar:
     return calendar_of(factory(start=start, periods={"months": 0, **periods}))
 
 
-__all__ = ["VALUES", "calendar", "catalog", "factory"]
+__all__ = ["VALUES", "calendar", "catalog", "factory", "instances"]
