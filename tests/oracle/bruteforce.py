@@ -313,7 +313,8 @@ class Oracle:
             usd += self.flow(upkeep + self._own_usd(server, hosting, left[t], t), t)
             own[t] = before = left[t]
         value = item.resale_usd * (1 - item.resale_decline_per_year_rate) ** (self.end / 12)
-        usd -= self.present(before * value, self.end)
+        if self.end - self.offset(item.bought_month) < life:
+            usd -= self.present(before * value, self.end)
         return Stock(tuple(own), tuple(0 for _ in self.T), usd, tuple(capex))
 
     def _rent(self, offer, nodes: tuple[int, ...]) -> Stock | None:

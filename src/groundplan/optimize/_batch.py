@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from groundplan.optimize._algebra import Axis, Expression, Table, table
+from math import ceil
+
+import numpy as np
+
+from groundplan.optimize._algebra import Axis, Constraint, Expression, Table, table
 from groundplan.optimize._frame import Frame
 from groundplan.optimize._serving import Rows, available, installed_and_committed
 from groundplan.optimize._variables import Variables
@@ -59,6 +63,7 @@ def batch_gang(f: Frame, v: Variables) -> Rows:
     units (fine-tuning runs, video-seconds, core-hours) may use many gangs, so only gangs above one node need the flag.
     """
     cells = f.problem.batch_cells
+    yield "gang_units", _one_gang_a_run(f, v)
     bound = [r for r, cell in enumerate(cells) if whole_gang(f, cell)]
     some, timed = f.run[bound], slice(0, len(f.bucket) - 1)
     gang = v.gang.part(f.run, bound)
@@ -70,6 +75,19 @@ def batch_gang(f: Frame, v: Variables) -> Rows:
     room = installed_and_committed(f, v).take(f.pool, [cells[r].pool for r in bound], some)
     needed = gang * table([cells[r].gang_nodes for r in bound], some)
     yield "gang_fits", needed - room <= table([_burst_quota(f, cells[r]) for r in bound], some)
+
+
+def _one_gang_a_run(f: Frame, v: Variables) -> Constraint:
+    """[job, period, bucket] gang-hours of fine-tuning <= hours x runs of the window: a run is not shared out [h]."""
+    runs = np.zeros((len(f.job), len(f.period)))
+    tuned = [j for j, job in enumerate(f.problem.jobs) if job.workload.kind == "finetune"]
+    for j in tuned:
+        for window in f.problem.jobs[j].windows:
+            runs[j, list(window.periods)] = ceil(window.work_units - 1e-9)
+    timed = slice(0, len(f.bucket) - 1)
+    hours = v.run.total(f.run, [cell.job for cell in f.problem.batch_cells], f.job).part(f.job, tuned)
+    limit = table(runs, f.job, f.period).part(f.job, tuned) * f.hours.part(f.bucket, timed)
+    return hours.part(f.bucket, timed) <= limit
 
 
 def whole_gang(f: Frame, cell: BatchCell) -> bool:

@@ -11,7 +11,7 @@ from groundplan.optimize._algebra import Axis, Columns, Expression, Table, table
 from groundplan.optimize._assets import billed_months, draw, on_site, teams
 from groundplan.optimize._frame import Frame
 from groundplan.optimize._serving import on_links
-from groundplan.optimize._variables import Variables, life_end
+from groundplan.optimize._variables import Variables, alive_at_end, life_end
 from groundplan.plan import CAPEX_LINES
 
 NOT_CASH = ("value_served", "shed_penalty", "resale", "residual")
@@ -205,7 +205,7 @@ def _left(f: Frame, axis: Axis, life_months: list[int], lead_months: list[int]) 
 
 def _existing_residual(f: Frame, v: Variables) -> Expression:
     years = f.problem.calendar.horizon_months / 12
-    live = [end >= len(f.period) for end in life_end(f)]
+    live = [alive_at_end(f, k) for k in range(len(f.existing))]
     worth = [
         x.resale_usd * (1 - x.resale_decline_per_year_rate) ** years * ok for x, ok in zip(f.owned, live, strict=True)
     ]

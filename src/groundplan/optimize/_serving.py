@@ -170,7 +170,31 @@ def bandwidth(f: Frame, v: Variables) -> Rows:
     limits = table([row.max_load_share * row.bandwidth_mbit_per_s for row in f.problem.links], f.link)
     for direction, field in (("up", "upload_kb_per_unit"), ("down", "download_kb_per_unit")):
         kb = np.array([getattr(row.workload, field) for row in f.problem.commodities])
-        yield f"bandwidth_{direction}", on_links(f, v, kb * 8 / 1000 * f.peak_load.values) <= limits
+        mbit = kb * 8 / 1000 * f.peak_load.values
+        yield f"bandwidth_{direction}", on_links(f, v, mbit) <= limits
+        yield from _bandwidth_after_loss(f, v, direction, mbit)
+
+
+def _bandwidth_after_loss(f: Frame, v: Variables, direction: str, mbit: np.ndarray) -> Rows:
+    """With one site lost: what is carried over a link instead, beside the peak of what stays, under the same limit."""
+    of_cell = link_of_cell(f)
+    limits = table([row.max_load_share * row.bandwidth_mbit_per_s for row in f.problem.links], f.link)
+    peak = [len(f.bucket) - 1]
+    for lost in dict.fromkeys(site for _, site in f.losses):
+        moved = {i for i, site in f.losses if site == lost}
+        stays = np.array([0.0 if i in moved else weight for i, weight in enumerate(mbit)])
+        here = [(e, c) for e, (k, c) in enumerate(f.escapes) if f.losses[k][1] == lost]
+        some = f.escape[[e for e, _ in here]]
+        weight = table([mbit[f.problem.cells[c].commodity] for _, c in here], some)
+        carried = (v.escape.part(f.escape, [e for e, _ in here]) * weight).total(
+            some, [of_cell[c] for _, c in here], f.link
+        )
+        beside = on_links(f, v, stays).part(f.bucket, peak).sum(f.bucket[-1:])
+        used = sorted({of_cell[c] for _, c in here} - {-1})
+        yield (
+            f"bandwidth_{direction}_without[{lost}]",
+            (carried + beside).part(f.link, used) <= limits.part(f.link, used),
+        )
 
 
 def on_links(f: Frame, v: Variables, per_share: np.ndarray) -> Expression:

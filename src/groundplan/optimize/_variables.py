@@ -153,6 +153,13 @@ def life_end(frame: Frame) -> list[int]:
     return found
 
 
+def alive_at_end(frame: Frame, k: int) -> bool:
+    """Whether existing nodes are younger than their life at the end of the horizon, so that they still sell."""
+    calendar, pool = frame.problem.calendar, frame.problem.pools[frame.existing_pools[k]]
+    age = calendar.horizon_months - calendar.offset(frame.owned[k].bought_month)
+    return age < pool.life_months
+
+
 def _retired_bound(frame: Frame, upper: bool) -> Table:
     counts = [x.nodes_count for pool in frame.problem.pools for x in pool.existing]
     periods = np.arange(len(frame.period))

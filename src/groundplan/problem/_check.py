@@ -52,8 +52,13 @@ def _stocked(problem: Problem, g: int) -> np.ndarray:
     """[period] whether the pool can hold any node at all by then."""
     pool = problem.pools[g]
     stocked = np.zeros(problem.periods, dtype=bool)
-    if pool.existing or pool.rentable.any():
+    if pool.max_nodes == 0:
+        return stocked
+    if pool.rentable.any():
         stocked[:] = True
+    for owned in pool.existing:
+        age = problem.calendar.start_month - problem.calendar.offset(owned.bought_month)
+        stocked |= age < pool.life_months
     if pool.purchase:
         arrivals = [problem.calendar.arrival(int(t), pool.purchase.lead_months) for t in np.flatnonzero(pool.orderable)]
         first = min((a for a in arrivals if a is not None), default=problem.periods)
@@ -65,9 +70,10 @@ def _gap(problem: Problem, able: np.ndarray, workload: str, origin: str) -> Issu
     if able.all():
         return None
     period = problem.calendar.periods[int(np.flatnonzero(~able)[0])].id
-    reasons = [
-        f"{r.site} ({r.server}): {r.why}" for r in problem.refusals if (r.workload, r.origin) == (workload, origin)
+    mine = [
+        row for row in problem.refusals if (row.workload, row.origin) == (workload, origin) and row.rule != "no-link"
     ]
+    reasons = list(dict.fromkeys(f"{row.site} ({row.server}): {row.why}" for row in mine))
     what = f"nothing can serve {workload} from {origin} in {period}"
     return Issue("demand", f"workloads.{workload}", what, "; ".join(reasons) or "no offer can be there by then")
 

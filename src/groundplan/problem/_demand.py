@@ -69,7 +69,7 @@ class Job:
 def commodities(factory: Factory, calendar: Calendar) -> tuple[Commodity, ...]:
     """Every served workload x origin with its load table."""
     shares = {profile.id: profile.share_by_bucket for profile in factory.profiles}
-    found = []
+    found: list[Commodity] = []
     for workload in factory.workloads:
         if isinstance(workload, Served):
             loads = [(demand.origin, _load(workload, demand, shares, calendar)) for demand in workload.demand]

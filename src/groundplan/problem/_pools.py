@@ -196,7 +196,7 @@ def first_day(calendar: Calendar, period: int) -> date:
 
 def sized(pool: Pool, useful_nodes: int, critical: bool) -> Pool:
     """The pool with its node bound and its spares."""
-    spare = spare_nodes(useful_nodes + 2, pool.server.annual_failure_rate or 0.0) if critical and pool.own else 0
+    spare = spare_nodes(useful_nodes + 2, _need(pool.server, "annual_failure_rate")) if critical and pool.own else 0
     bound = useful_nodes + spare
     if pool.own:
         bound = min(bound, _power_bound(pool), _delivery_bound(pool))

@@ -266,10 +266,11 @@ def _units(world: World, units_per_s: float, span: Span, bucket: str) -> Decimal
 
 
 def link_uses(world: World) -> dict[tuple[str, str], Span]:
-    """First period in which each link carries load."""
+    """First period in which each link carries load, or stands by to carry it after the loss of a site."""
     first: dict[tuple[str, str], Span] = {}
     sites = {offer.id: offer.site for offer in world.token_offers.values()}
     ways = [(row.origin, row.site, row.period, row.units_per_s) for row in world.plan.loads]
+    ways += [(row.origin, row.site, row.period, row.units_per_s) for row in world.plan.failovers]
     ways += [(row.origin, sites[row.offer], row.period, row.units_per_s) for row in world.plan.tokens]
     for origin, site, period, load in ways:
         if load > 0 and (origin, site) in world.links:
@@ -334,7 +335,7 @@ def _residual(world: World) -> Iterator[Payment]:
         yield last, -_block_usd(world, row) * unpaid
     for item in world.factory.existing:
         factor = yearly(-item.resale_decline_per_year_rate, world.horizon)
-        yield last, -world.kept(item, last.start) * exact(item.resale_usd) * factor
+        yield last, -world.kept(item, world.horizon) * exact(item.resale_usd) * factor
 
 
 def annuity_left(rate: float, life_months: float, age_months: float) -> Decimal:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import ceil
 
 from groundplan.plan import PEAK, BatchRow
-from groundplan.spec import BatchDemand, OnceDemand, PretrainWorkload
+from groundplan.spec import BatchDemand, FinetuneWorkload, OnceDemand, PretrainWorkload
 from groundplan.verify._book import Book
 from groundplan.verify._world import Commodity, Pool, Span, World
 
@@ -166,11 +167,22 @@ def _work(
     for periods, units in windows(world, job, demands):
         inside |= periods
         done = sum(row.gang_hours * world.points[row.point].capacity_per_s for row in rows if row.period in periods)
+        if isinstance(world.workloads[job[0]], FinetuneWorkload):
+            _one_gang_a_run(world, book, rows, periods, units)
         if units:
             first = min(periods, default="no period")
             book.at_least(done, units, f"{where} {first}", "work units done in the window")
     outside = {row.period for row in rows if row.gang_hours > 0} - inside
     book.require(not outside, where, f"runs in {', '.join(sorted(outside))}, where no work is due")
+
+
+def _one_gang_a_run(world: World, book: Book, rows: list[BatchRow], periods: frozenset[str], units: float) -> None:
+    """A fine-tuning run is not shared out: no more gangs at work than runs in the window."""
+    for period in periods:
+        for bucket in world.plan.buckets:
+            hours = sum(row.gang_hours for row in rows if (row.period, row.bucket) == (period, bucket))
+            limit = world.hours(world.span[period], bucket) * ceil(units - 1e-9)
+            book.at_most(hours, limit, f"batch: {rows[0].workload if rows else ''} {period} {bucket}", "gang hours")
 
 
 def windows(

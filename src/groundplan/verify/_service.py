@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from groundplan.plan import PEAK, FailoverRow, LoadRow, StaffingRow
+from groundplan.plan import PEAK, FailoverRow, LoadRow, StaffingRow, TokenRow
 from groundplan.spec import ON_PREMISE_TIERS, Link, LlmWorkload, Served, TokenOffer
 from groundplan.verify._book import Book
 from groundplan.verify._money import link_uses
@@ -162,15 +162,41 @@ def bandwidth(world: World, book: Book) -> None:
     rows = [(row, row.site) for row in world.plan.loads]
     rows += [(row, world.token_offers[row.offer].site) for row in world.plan.tokens]
     for row, site in rows:
-        workload, way = world.workloads[row.workload], traffic[row.origin, site, row.period, row.bucket]
-        if isinstance(workload, Served):
-            way[0] += row.units_per_s * 8 * workload.upload_kb_per_unit / 1000
-            way[1] += row.units_per_s * 8 * workload.download_kb_per_unit / 1000
+        _add(world, traffic[row.origin, site, row.period, row.bucket], row)
     for (origin, site, period, bucket), (up, down) in traffic.items():
         if (link := world.links.get((origin, site))) is not None:
             where = f"link {origin} -> {site} {period} {bucket}"
             book.at_most(up, _share_mbit_per_s(link), where, "Mbit/s up")
             book.at_most(down, _share_mbit_per_s(link), where, "Mbit/s down")
+    _bandwidth_after_loss(world, book)
+
+
+def _bandwidth_after_loss(world: World, book: Book) -> None:
+    """At the design peak with one site lost: what the others carry instead, beside what they carry anyway."""
+    moved = {(row.lost_site, row.period, row.workload, row.origin) for row in world.plan.failovers}
+    traffic: dict[tuple[str, str, str, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for row in world.plan.failovers:
+        _add(world, traffic[row.lost_site, row.origin, row.site, row.period], row)
+    peaks = [(row, row.site) for row in world.plan.loads if row.bucket == PEAK]
+    peaks += [(row, world.token_offers[row.offer].site) for row in world.plan.tokens if row.bucket == PEAK]
+    for lost, origin, site, period in list(traffic):
+        for row, at in peaks:
+            stays = (lost, period, row.workload, row.origin) not in moved
+            if stays and (row.origin, at, row.period) == (origin, site, period):
+                _add(world, traffic[lost, origin, site, period], row)
+    for (lost, origin, site, period), mbit in traffic.items():
+        if (link := world.links.get((origin, site))) is not None:
+            for direction, value in zip(("up", "down"), mbit, strict=True):
+                where = f"link {origin} -> {site} {period} without {lost}"
+                book.at_most(value, _share_mbit_per_s(link), where, f"Mbit/s {direction}")
+
+
+def _add(world: World, way: list[float], row: LoadRow | TokenRow | FailoverRow) -> None:
+    """Add the traffic of a row, both directions, in Mbit/s."""
+    workload = world.workloads[row.workload]
+    if isinstance(workload, Served):
+        way[0] += row.units_per_s * 8 * workload.upload_kb_per_unit / 1000
+        way[1] += row.units_per_s * 8 * workload.download_kb_per_unit / 1000
 
 
 def _share_mbit_per_s(link: Link) -> float:
