@@ -48,7 +48,7 @@ def test_two_solves_give_the_same_text(plan):
     assert plan_text(solve(problem_of(rich()))) == plan_text(plan)
 
 
-@pytest.mark.parametrize("seed", [7, 18, 30])
+@pytest.mark.parametrize("seed", [18, 30])
 def test_a_relaxation_rounded_up_costs_no_less_and_its_bound_is_weaker(seed):
     problem = _seeded(seed)
     whole, relaxed = solve(problem).result, solve(problem, relax=True).result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil, inf
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundplan.plan import PointRow, StaffingRow, TangentRow
@@ -80,6 +80,7 @@ def test_one_tangent_is_enough_where_the_spare_replica_hides_the_others():
     assert fewest_tangents(point, two, 3.0, 1) == two
 
 
+@settings(max_examples=40)
 @given(drawn=ROWS, peak=PEAK, least=LEAST)
 def test_one_of_the_cheapest_in_slots_is_offered_at_each_load(drawn, peak, least):
     rows = _rows(drawn)
@@ -91,6 +92,7 @@ def test_one_of_the_cheapest_in_slots_is_offered_at_each_load(drawn, peak, least
         )
 
 
+@settings(max_examples=40)
 @given(drawn=ROWS, peak=PEAK, least=LEAST)
 def test_no_offered_point_is_beaten_by_another_everywhere(drawn, peak, least):
     kept = worth_offering(_rows(drawn), peak, least)
