@@ -26,6 +26,7 @@ LOCAL: tuple[Check, ...] = (
     work.control_loops,
     work.shedding,
     work.batch_keys,
+    work.formats_of_streams,
     work.survival,
     work.once_each,
     work.profiles_of_batch,

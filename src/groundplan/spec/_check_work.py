@@ -8,10 +8,11 @@ from math import ceil
 from groundplan.spec._document import Path
 from groundplan.spec._factory import Factory
 from groundplan.spec._faults import Fault, repeated
-from groundplan.spec._work import AnalyticsWorkload, ControlWorkload, Served
+from groundplan.spec._work import ControlWorkload, Served, StreamWorkload
 
 MAX_CONTROL_HZ = 200.0
 MIN_CONTROL_LATENCY_MS = 20.0
+BATCH_HINT = "remove it: batch is always done, in the gaps, in the format that its kind has"
 
 
 def control_loops(factory: Factory) -> Iterator[Fault]:
@@ -63,16 +64,26 @@ def shedding(factory: Factory) -> Iterator[Fault]:
 
 
 def batch_keys(factory: Factory) -> Iterator[Fault]:
-    """Batch work is done, or there is no plan: shedding it is not planned yet."""
-    served_only = {"required", "value_usd_per_unit", "shed_usd_per_unit", "priority"}
+    """Batch work is done, or there is no plan; it shares nodes and waits for repairs: more is not planned yet."""
+    served_only = {
+        "required", "value_usd_per_unit", "shed_usd_per_unit", "priority", "isolation", "survives",
+        "allowed_precisions",
+    }  # fmt: skip
     for index, workload in enumerate(factory.workloads):
         if isinstance(workload, Served):
             continue
-        without_model = {"allowed_precisions"} if isinstance(workload, AnalyticsWorkload) else set()
-        for key in sorted((served_only | without_model) & workload.model_fields_set):
+        for key in sorted(served_only & workload.model_fields_set):
             if getattr(workload, key) != type(workload).model_fields[key].default:
                 what = f"{key} is not supported yet on batch work, such as {workload.kind}"
-                yield Fault(("workloads", index, key), "not-supported-yet", what, "remove it: batch is always done")
+                yield Fault(("workloads", index, key), "not-supported-yet", what, BATCH_HINT)
+
+
+def formats_of_streams(factory: Factory) -> Iterator[Fault]:
+    """Streams run on CPU cores, in double precision."""
+    for index, workload in enumerate(factory.workloads):
+        if isinstance(workload, StreamWorkload) and workload.allowed_precisions:
+            what = "allowed_precisions has no effect on a stream, which runs on CPU cores"
+            yield Fault(("workloads", index, "allowed_precisions"), "no-effect", what, "remove it")
 
 
 def survival(factory: Factory) -> Iterator[Fault]:
@@ -82,9 +93,6 @@ def survival(factory: Factory) -> Iterator[Fault]:
         if "failover_share" in workload.model_fields_set and workload.survives != "site":
             what = f"failover_share has no effect where survives is {workload.survives}"
             yield Fault((*at, "failover_share"), "no-effect", what, "set survives: site, or remove it")
-        elif workload.survives == "site" and not isinstance(workload, Served):
-            what = f"survives: site is for workloads that answer requests, not for {workload.kind}"
-            yield Fault((*at, "survives"), "no-effect", what, "use none or node")
         elif workload.survives == "site" and workload.failover_share == 0:
             what = "failover_share 0 asks for nothing when a site is lost"
             yield Fault((*at, "failover_share"), "no-effect", what, "set survives: node, or a share above 0")
