@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from groundplan.catalog import Accelerator
 from groundplan.plan import PEAK, PointRow, StaffingRow
-from groundplan.spec import AnalyticsWorkload, Batch, LlmWorkload, Served
+from groundplan.spec import AnalyticsWorkload, Batch, FinetuneWorkload, LlmWorkload, PretrainWorkload, Served
 from groundplan.spec import Strict as Row
 from groundplan.verify._book import Book
 from groundplan.verify._world import World
@@ -218,8 +218,10 @@ def format_(world: World, book: Book) -> None:
 
 
 def _allowed_precisions(world: World, point: PointRow) -> set[str]:
-    """The checkpoint's own format, and those that the file allows beside it."""
+    """The checkpoint's own format, and those that the file allows beside it; training runs in bf16."""
     workload = world.workloads[point.workload]
+    if isinstance(workload, FinetuneWorkload | PretrainWorkload):
+        return {"bf16"}
     if isinstance(workload, AnalyticsWorkload):
         return {point.precision}
     return {*workload.allowed_precisions, world.catalog.model(workload.model).native_precision}
