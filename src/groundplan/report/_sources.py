@@ -9,6 +9,7 @@ from groundplan.catalog import rules_as_of, token_price
 from groundplan.report._bought import source_words
 from groundplan.report._facts import Facts
 from groundplan.report._html import Html, join, listing, table, tag
+from groundplan.report._stated import latency, search, stated
 from groundplan.report._words import count, figure, fixed, month_name, percent, whole
 from groundplan.spec import Source, TokenOffer
 
@@ -33,6 +34,7 @@ def assumptions(facts: Facts) -> tuple[str, Html]:
         table("Prices as the file states them, in USD", heads, rows),
         _conventions(facts),
         _sites(facts),
+        stated(facts),
         _catalogue(facts),
     ]
     return title, join(parts)
@@ -42,6 +44,10 @@ def _who(source: Source) -> Html:
     day = f", {source.dated}" if source.dated else ", undated"
     note = [tag("br"), tag("small", source.note)] if source.note else []
     return tag("span", source.who, day, *note)
+
+
+def _graded(source: Source) -> Html:
+    return join([_who(source), tag("br"), source_words(source)])
 
 
 def _offers(facts: Facts) -> Iterator[Priced]:
@@ -101,14 +107,15 @@ def _conventions(facts: Facts) -> Html:
         ["Spares", f"{percent(overheads.spares_share, 1)} of the node price"],
         ["Maintenance", f"{percent(overheads.maintenance_per_year_rate, 1)} of the node price a year"],
         ["Software licences", f"USD {whole(overheads.software_usd_per_gpu_year)} an accelerator and year"],
-        ["Overheads according to", _who(overheads.source)],
+        ["Overheads according to", _graded(overheads.source)],
         ["Facility life", f"{figure(overheads.facility_life_years)} years, straight annuity at the discount rate"],
         ["Residual value", "unpaid part of the annuity of each node and block at the end of the plan"],
         ["Plan", f"{count(facts.horizon_months, 'month')} from {month_name(factory.start)}"],
         ["Time", f"{len(facts.plan.periods)} periods, {len(facts.plan.buckets)} kinds of hour and a design peak"],
+        ["Search", search(facts)],
     ]
     for rate in factory.money.exchange_rates:
-        who = _who(rate.source)
+        who = _graded(rate.source)
         rows.append([f"{rate.currency} for one USD", join([f"{rate.local_per_usd:,g}, dated {rate.dated}: ", who])])
     if facts.rate and facts.rate not in factory.money.exchange_rates:
         rows.append(
@@ -130,11 +137,12 @@ def _sites(facts: Facts) -> Html:
                 join([site.title, tag("br"), tag("small", f"{site.id}, {site.tier}")]),
                 ", ".join(five),
                 pue,
+                latency(site.lan_rtt_p50_ms, site.lan_rtt_p99_ms),
                 f"{site.grid_carbon_kg_per_kwh:g}",
                 tariff,
             ]
         )
-    heads = ["Site", "Ground, owner, operator, parent, keys", "PUE", "> Grid kg CO₂ a kWh", "Tariff"]
+    heads = ["Site", "Ground, owner, operator, parent, keys", "PUE", "LAN, ms", "> Grid kg CO₂ a kWh", "Tariff"]
     return table("Sites as the file states them", heads, rows)
 
 
