@@ -63,6 +63,8 @@ class Table:
         if isinstance(other, Table):
             axes = _union(self.axes, other.axes)
             return Table(axes, _spread(self, axes) * _spread(other, axes))
+        if isinstance(other, Expression):
+            return NotImplemented
         return Table(self.axes, self.values * other)
 
     __rmul__ = __mul__
@@ -75,8 +77,11 @@ class Table:
 
 
 def table(values: object, *axes: Axis) -> Table:
-    """Values with axes; the shape must be that of the axes."""
-    return Table(axes, np.asarray(values, dtype=float).reshape([len(axis) for axis in axes]))
+    """Values with axes; either flat, in row order, or of the shape of the axes. Raises ValueError otherwise."""
+    numbers, shape = np.asarray(values, dtype=float), tuple(len(axis) for axis in axes)
+    if numbers.ndim > 1 and numbers.shape != shape:
+        raise ValueError(f"values of shape {numbers.shape} for axes {[axis.name for axis in axes]} of shape {shape}")
+    return Table(axes, numbers.reshape(shape))
 
 
 def _union(left: Axes, right: Axes) -> Axes:

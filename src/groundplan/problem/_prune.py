@@ -75,6 +75,8 @@ def fewest_tangents(
     loads = np.linspace(top / GRID, top, GRID)
     best = _replicas(staffing.tangents, loads, least_replicas)
     reachable = np.isfinite(best)
+    if not reachable.any():
+        return staffing
     for count in (1, 2):
         options = [_replicas(kept, loads, least_replicas) for kept in combinations(staffing.tangents, count)]
         excess = [
