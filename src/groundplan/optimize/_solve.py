@@ -88,7 +88,7 @@ def _fixed(arrays: Arrays, x: Floats) -> Floats:
     answer = solve_here(held, Stop(0.0, 1, FIXED_SECONDS, LP_TOLERANCE))
     if answer.x is None:
         what = "the rounded plan breaks a limit that the unrounded one meets"
-        raise LimitReached(Issue("rounding", "solve", what, "loosen the limit that binds, or ask for the plan without `relax`"))
+        raise LimitReached(Issue("rounding", "solve", what, "loosen the limit that binds"))
     return _clean(answer.x, held)
 
 
