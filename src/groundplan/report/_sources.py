@@ -92,7 +92,11 @@ def _token_row(facts: Facts, offer: TokenOffer) -> Priced:
         listed = token_price(offer.provider or "", offer.provider_model or "", on=date(year, month, 1))
         prices, source = (listed.input_usd_per_mtok, listed.output_usd_per_mtok), listed.source
     said = f"{fixed(prices[0], 2)} in, {fixed(prices[1], 2)} out, a million tokens"
-    return offer.id, offer.provider_model or ", ".join(offer.workloads), said, "tokens", source
+    what = offer.provider_model or ", ".join(offer.workloads)
+    quoted = (
+        f"TTFT {offer.ttft_ms:g} ms, TPOT {offer.tpot_ms:g} ms, up to {offer.quota_requests_per_s:g} requests a second"
+    )
+    return offer.id, f"{what}, {quoted}", said, "tokens", source
 
 
 def _conventions(facts: Facts) -> Html:
