@@ -12,10 +12,12 @@ The leaves come from the JSON Schema, so a new key without an effect fails here.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from statistics import mean
 from typing import Any
 from unittest.mock import patch
 
@@ -75,12 +77,12 @@ def _staffing_once(workload: Any, point: Any, network_ms: float, load_max: float
     return _curves[key]
 
 
-def _built(loaded: LoadedSpec) -> Any:
+def _built(loaded: LoadedSpec, catalog: Catalog = CATALOG) -> Any:
     with (
         patch("groundplan.problem._build.operating_points", _points_once),
         patch("groundplan.problem._build.staffing", _staffing_once),
     ):
-        return build(loaded, CATALOG)
+        return build(loaded, catalog)
 
 
 # --- the base: a plan of the file as it stands ---
@@ -232,3 +234,32 @@ def test_the_unchanged_file_has_no_effect(base, effect):
 def test_a_change_of_order_alone_is_no_effect_of_speed(base, table):
     turned = {**base.document, table: base.document[table][::-1]}
     assert not _runs_at_another_speed(base, _loaded(turned))
+
+
+# --- the same factory: tariffs and determinism ---
+
+
+def _flat() -> Catalog:
+    """Every tariff with one price for each season, day and hour: the plain mean of its prices."""
+    texts = dict(CATALOG.texts)
+    parts = re.split(r"(?m)^(?=\[\[tariffs\]\])", texts["tariffs"])
+    texts["tariffs"] = "".join(map(_flattened, parts))
+    return Catalog(texts)
+
+
+def _flattened(tariff: str) -> str:
+    prices = [float(price) for price in re.findall(r"price_local_per_kwh = ([\d.]+)", tariff)]
+    return re.sub(r"(price_local_per_kwh) = [\d.]+", rf"\1 = {mean(prices)}", tariff) if prices else tariff
+
+
+def test_a_flat_tariff_moves_the_objective(base):
+    plan = solve(_built(base.loaded, _flat()))
+    moved = abs(plan.result.objective_usd - base.plan.result.objective_usd)
+    # more than the gap explains: each objective is at most its own gap above the least cost
+    assert moved > sum(row.objective_usd - row.bound_usd for row in (plan.result, base.plan.result)) + 1.0
+    assert verify(base.plan, base.loaded, _flat()).families >= {"hash", "cost"}
+
+
+def test_two_solves_give_the_same_text(base):
+    again = solve(build(base.loaded, CATALOG))
+    assert plan_text(again) == plan_text(base.plan)
