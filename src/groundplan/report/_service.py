@@ -12,13 +12,20 @@ from groundplan.report._html import Html, join, table, tag, verdict, warning
 from groundplan.report._words import SPACE, count, figure, percent, whole
 from groundplan.spec import AnyWorkload, ControlWorkload, LlmWorkload, PretrainWorkload, StreamWorkload, VisionWorkload
 
+# What the plan provides, no more: on rented nodes two replicas may share one node.
+KEPT = {
+    "none": "",
+    "node": ", a spare replica (and spare nodes in pools of your own)",
+    "site": ", a spare replica (and spare nodes in pools of your own), and carried on after the loss of a site",
+}
+
 
 def workloads(facts: Facts) -> tuple[str, Html]:
     """Title and body: demands, service levels, predicted latencies."""
     required = sum(workload.required for workload in facts.factory.workloads)
     title = f"{count(len(facts.factory.workloads), 'workload').capitalize()}, {required} of them required"
     shed = _shed(facts)
-    title += f"; load of {count(len(shed), 'workload')} is shed in busy minutes" if shed else "; no load is shed"
+    title += f"; load of {count(len(shed), 'workload')} is shed" if shed else "; no load is shed"
     rows = [
         [
             tag("span", w.title, tag("br"), tag("small", f"{w.id}, {w.kind}")),
@@ -39,7 +46,7 @@ def workloads(facts: Facts) -> tuple[str, Html]:
 
 
 def _importance(workload: AnyWorkload) -> str:
-    kept = "" if workload.survives == "none" else f", survives a {workload.survives} loss"
+    kept = KEPT[workload.survives]
     return ("required" if workload.required else f"may be shed, priority {workload.priority}") + kept
 
 

@@ -95,7 +95,8 @@ class Workload(Strict):
     isolation: Literal["gpu", "node"] = "gpu"
     """gpu: a replica has whole GPUs but shares nodes; node: nobody else on its nodes."""
     survives: Literal["none", "node", "site"] = "none"
-    """node: one spare replica and N+k nodes; site: also `failover_share` of the peak with any one site lost."""
+    """node: one spare replica, and N+k nodes on own hardware (rented replicas may share a node); site: also
+    `failover_share` of the peak with any one site lost."""
     failover_share: Share = 1.0
 
 
