@@ -41,6 +41,7 @@ COMPANY_FAULTS: list[tuple[str, str, str, str]] = [
     # value and priority
     ("    required: false\n    value_usd_per_unit: 0.0015\n", "", "no-effect", "shed_usd_per_unit has no effect where the workload is required"),
     ("    required: false\n    value_usd_per_unit: 0.0015\n", "", "no-effect", "priority has no effect where the workload is required"),
+    ("    value_usd_per_unit: 0.0015\n    shed_usd_per_unit: 0.003\n", "", "no-effect", "need not be served and nothing is lost without it"),
     # survival
     ("survives: site", "survives: node", "no-effect", "failover_share has no effect where survives is node"),
     ("failover_share: 0.5", "failover_share: 0", "no-effect", "failover_share 0 asks for nothing"),
@@ -62,6 +63,8 @@ COMPANY_FAULTS: list[tuple[str, str, str, str]] = [
     ("site: seoul-rnd\n    server: hgx-a100-8", "site: public-seoul\n    server: hgx-a100-8", "wrong-tier", "nodes of your own stand at 'public-seoul'"),
     ("tier: colocation\n", "tier: sovereign-cloud\n", "wrong-tier", "has hosting, but nothing of your own can stand there"),
     ("quarters: 4, years: 3}", "quarters: 4}", "no-effect", "term 3y is longer than the plan of 24 months"),
+    ("contract_minimum_kw: 10\n", "contract_minimum_kw: 400\n", "inconsistent", "contract_minimum_kw 400 of 'changwon' is above its usable power"),
+    ("      opening_usd: 70000\n", "", "missing-key", "missing key sites[haiphong].hosting.opening_usd"),
     # floors, budgets, currencies
     ("{workloads: [copilot], min_share: 0.5}", "{workloads: [scenes], min_share: 0.5}", "wrong-kind", "on_premise_floors names 'scenes', which answers no requests"),
     ("{workloads: [copilot], min_share: 0.5}", "{workloads: [copilot], min_share: 0}", "no-effect", "min_share 0 asks for nothing"),
@@ -109,6 +112,63 @@ def test_a_due_date_after_the_plan_or_before_its_start() -> None:
     assert "due_month 2027-02 is not after start_month 2027-09" in issues(text % ("2027-09", "2027-02"))[0].what
     assert "due_month 2028-02 is after the plan ends" in issues(text % ("2027-09", "2028-02"))[0].what
     assert "due_month 2027-01 is not after the start" in issues(text % ("2026-09", "2027-01"))[0].what
+
+
+def test_a_worth_or_a_penalty_alone_is_enough_to_serve_what_is_not_required() -> None:
+    for kept in ("value_usd_per_unit: 0.1", "shed_usd_per_unit: 0.1"):
+        loads(swap(starter(), "survives: node ", f"required: false\n    {kept} "))
+    (issue,) = issues(swap(starter(), "survives: node ", "required: false "))
+    assert issue.hint == "add value_usd_per_unit or shed_usd_per_unit above 0, or remove required: false"
+
+
+def test_a_contract_minimum_may_count_on_blocks() -> None:
+    blocks = (
+        "blocks: [{id: b, usable_kw: 20, air_heat_kw: 1, liquid_heat_kw: 0, rack_slots_count: 1, price_usd: 1, "
+        "lead_months: 1, max_count: 2}]"
+    )
+    text = swap(starter(), "      ups_tier: n+1\n", f"      ups_tier: n+1\n      {blocks}\n")
+    loads(swap(text, "contract_minimum_kw: 0", "contract_minimum_kw: 100"))
+    (issue,) = issues(swap(text, "contract_minimum_kw: 0", "contract_minimum_kw: 100.5"))
+    assert "at most 100 kW are usable there" in issue.hint
+
+
+OLD_NODES = (
+    "existing: [{id: a, site: plant, server: l40s-8, nodes_count: 1, bought_month: 2026-01, "
+    "maintenance_usd_per_year: 1, resale_usd: 1, resale_decline_per_year_rate: 0.1}]"
+)
+
+
+def test_a_site_with_nodes_is_open_already() -> None:
+    text = swap(starter(), "# Quotes to buy ...", OLD_NODES)
+    (issue,) = issues(text)
+    assert (issue.code, "opening_usd 20000 of 'plant' would never be paid" in issue.what) == ("no-effect", True)
+    assert issue.hint == "a site with existing hardware is open already: remove opening_usd"
+    loads(swap(text, "      opening_usd: 20000\n", ""))
+
+
+@pytest.mark.parametrize(
+    ("cut", "key", "empty"),
+    [
+        ("# What must run", "workloads", "workloads: []"),
+        ("# What the data is", "data_classes", "data_classes: []"),
+        ("# Places.", "sites", "sites: []"),
+        ("# Hours of the week", "buckets", "buckets: []"),
+    ],
+)
+def test_an_empty_table_is_said_in_words(cut: str, key: str, empty: str) -> None:
+    head, rest = starter().split(cut, 1)
+    table = rest.index(f"\n{key}:")
+    after = rest.find("\n# ", table)
+    text = f"{head}{cut}{rest[:table]}\n{empty}\n{rest[after:]}"
+    found = [issue for issue in issues(text) if issue.code == "empty-list"]
+    assert [issue.what for issue in found] == [f"{key} is empty"]
+    assert "tuple" not in str(found[0])
+    assert found[0].hint.startswith("give at least one")
+
+
+def test_an_empty_list_of_an_item_is_said_in_words() -> None:
+    found = issues(swap(starter(), "    sites: [plant]\n", "    sites: []\n"))
+    assert "purchases[buy-l40s].sites is empty" in [issue.what for issue in found]
 
 
 def test_a_zone_without_a_way_out() -> None:

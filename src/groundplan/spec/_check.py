@@ -34,11 +34,13 @@ LOCAL: tuple[Check, ...] = (
     ground.purchase_offers,
     ground.rental_offers,
     ground.existing_sites,
+    ground.contracts,
     ground.floors,
     ground.budgets,
     ground.currencies,
 )
 GLOBAL: tuple[Check, ...] = (
+    ground.openings,
     ground.token_offers,
     ground.link_targets,
     ground.ways_to_serve,

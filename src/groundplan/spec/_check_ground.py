@@ -113,6 +113,33 @@ def existing_sites(factory: Factory) -> Iterator[Fault]:
             yield Fault(("existing", index, "site"), "wrong-tier", what, "describe hosting of that site")
 
 
+def openings(factory: Factory) -> Iterator[Fault]:
+    """A site is opened once: it states the cost, or has nodes already."""
+    filled = {estate.site for estate in factory.existing}
+    for index, site in enumerate(factory.sites):
+        at: Path = ("sites", index, "hosting")
+        if site.hosting and site.id in filled and site.hosting.opening_usd > 0:
+            what = f"opening_usd {site.hosting.opening_usd:g} of {site.id!r} would never be paid"
+            hint = "a site with existing hardware is open already: remove opening_usd"
+            yield Fault((*at, "opening_usd"), "no-effect", what, hint)
+        elif site.hosting and site.id not in filled and "opening_usd" not in site.hosting.model_fields_set:
+            what = f"missing key sites[{site.id}].hosting.opening_usd"
+            hint = "what it costs once to open the site, in US dollars; 0 where it costs nothing"
+            yield Fault(at, "missing-key", what, hint)
+
+
+def contracts(factory: Factory) -> Iterator[Fault]:
+    """The billed minimum of a power contract lies within the power that the site can have."""
+    for index, site in enumerate(factory.sites):
+        if not site.hosting:
+            continue
+        most_kw = site.hosting.usable_kw + sum(block.usable_kw * block.max_count for block in site.hosting.blocks)
+        if site.hosting.contract_minimum_kw > most_kw:
+            what = f"contract_minimum_kw {site.hosting.contract_minimum_kw:g} of {site.id!r} is above its usable power"
+            hint = f"at most {most_kw:g} kW are usable there, all power blocks included"
+            yield Fault(("sites", index, "hosting", "contract_minimum_kw"), "inconsistent", what, hint)
+
+
 def floors(factory: Factory) -> Iterator[Fault]:
     """On-premise floors ask for something, of workloads that answer requests."""
     served = {workload.id: isinstance(workload, Served) for workload in factory.workloads}

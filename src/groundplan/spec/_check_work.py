@@ -53,9 +53,15 @@ def _chunks(workload: ControlWorkload, at: Path) -> Iterator[Fault]:
 
 
 def shedding(factory: Factory) -> Iterator[Fault]:
-    """A penalty or a priority needs `required: false`."""
+    """A penalty or a priority needs `required: false`; that needs a worth or a penalty, or all would be shed."""
     for index, workload in enumerate(factory.workloads):
-        if not workload.required or not isinstance(workload, Served):
+        if not isinstance(workload, Served):
+            continue
+        if not workload.required:
+            if not (workload.value_usd_per_unit or workload.shed_usd_per_unit):
+                what = f"{workload.id!r} need not be served and nothing is lost without it, so it never would be"
+                hint = "add value_usd_per_unit or shed_usd_per_unit above 0, or remove required: false"
+                yield Fault(("workloads", index, "required"), "no-effect", what, hint)
             continue
         for key in sorted({"shed_usd_per_unit", "priority"} & workload.model_fields_set):
             if key == "priority" or workload.shed_usd_per_unit > 0:

@@ -170,6 +170,9 @@ def _wrong(error: ErrorDetails, path: Path, data: Mapping[str, Value]) -> Fault:
         return _not_among(path, subject, value, data)
     if kind == "finite_number":
         return Fault(path, "not-finite", f"{subject} is no finite number", "give the figure, or leave the key out")
+    if kind == "too_short":
+        hint = " ".join(filter(None, ("give at least one;", _description(path, data)))).rstrip("; ")
+        return Fault(path, "empty-list", f"{shown(data, path)} is empty", hint)
     if kind == "value_error":
         return Fault(path, "inconsistent", f"{subject}: {context.get('error', error['msg'])}", "")
     return Fault(path, _code(kind), f"{subject}: {_sentence(error)}", _description(path, data))

@@ -66,7 +66,8 @@ class Hosting(Strict):
     """Billed peak never falls below this while the site is open."""
     intra_bucket_peak_factor: float = Field(ge=1, le=3)
     """Quarter-hour peak over the mean of a bucket."""
-    opening_usd: NonNegative
+    opening_usd: NonNegative = 0.0
+    """Paid once, when your first nodes come. Needed, but for a site with existing hardware, which is open already."""
     space_usd_per_kw_month: NonNegative
     """Colocation or rent of room, per nameplate kW of installed nodes; energy is billed apart."""
     import_duty_share: Share

@@ -83,13 +83,13 @@ class Workload(Strict):
     title: str
     data_classes: tuple[Id, ...] = Field(min_length=1)
     required: bool = True
-    """False: the plan may shed load, at `shed_usd_per_unit` and the lost `value_usd_per_unit`."""
+    """False: the plan may shed load, at `shed_usd_per_unit` and the lost `value_usd_per_unit`; one must be positive."""
     value_usd_per_unit: NonNegative = 0.0
     """Worth of one served unit (request, call, frame, window)."""
     shed_usd_per_unit: NonNegative = 0.0
     """Penalty of one unit that is not served."""
     priority: int = Field(default=2, ge=1, le=9)
-    """1 is shed last."""
+    """Said in the report only: what is shed follows from `value_usd_per_unit` and `shed_usd_per_unit`."""
     allowed_precisions: tuple[Precision, ...] = ()
     """Blank: the checkpoint's own format only."""
     isolation: Literal["gpu", "node"] = "gpu"
