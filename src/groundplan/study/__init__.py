@@ -1,0 +1,5 @@
+"""Study: what needs more than one solve. Alternatives, flip prices, why not there, what the next million buys."""
+
+from groundplan.study._types import Alternative, Comparison, Flip, Priced, Stay, Uplink, Verdict
+
+__all__ = ["Alternative", "Comparison", "Flip", "Priced", "Stay", "Uplink", "Verdict"]
