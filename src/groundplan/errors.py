@@ -2,7 +2,8 @@
 
 An `Issue` names where (``file:line``), what, and how to mend it. An error carries every issue found at
 once, so that a user fixes a file in one pass. Exit codes are part of the interface:
-0 done, 2 bad input, 3 infeasible (or a plan that breaks a rule), 4 limit reached with a feasible plan in hand.
+0 done, 2 bad input, 3 infeasible (or a plan that breaks a rule), 4 limit reached with a feasible plan in hand,
+5 limit reached without a plan.
 """
 
 from __future__ import annotations
@@ -60,6 +61,12 @@ class RuleBroken(GroundplanError):
 
 
 class LimitReached(GroundplanError):
-    """A limit (time, nodes, memory) was reached; a feasible plan may be in hand."""
+    """A limit (time, nodes) was reached with a feasible plan in hand, which is delivered with its gap."""
 
     exit_code = 4
+
+
+class NoPlanFound(GroundplanError):
+    """The search ended without a plan (time, nodes, memory), and whether there is one is not known."""
+
+    exit_code = 5

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from optimize_cases import VALUES, WORKLOADS, catalog, problem_of, rich
 
-from groundplan.errors import Infeasible, LimitReached
+from groundplan.errors import Infeasible, NoPlanFound
 from groundplan.optimize._model import FAMILIES
 from groundplan.optimize._solve import solve
 from groundplan.verify import verify
@@ -91,7 +91,7 @@ CASES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "billed_peak": ({}, {"peaks"}),
     "budgets": ({"budgets": {"capex_usd_by_year": [100000], "cash_usd_by_year": [200000]}}, {"budget"}),
     "carbon": ({"budgets": {"carbon_tonnes_by_year": [20]}}, {"carbon"}),
-    "on_premise": ({}, {"on_premise"}),
+    "on_premise": ({"on_premise_floors": [{"workloads": ["chat", "assist"], "min_share": 0.6}]}, {"on_premise"}),
 }  # fmt: skip
 """family -> (changes of the tiny factory in which it binds, what `verify` says without it)"""
 
@@ -115,6 +115,6 @@ def _found(problem, case, families) -> set[str]:
     """Families of findings; what the solve says where it ends without a plan."""
     try:
         plan = solve(problem, families=families)
-    except (LimitReached, Infeasible) as error:
+    except (Infeasible, NoPlanFound) as error:
         return {issue.code for issue in error.issues}
     return set(verify(plan, case.loaded, catalog()).families)

@@ -12,7 +12,7 @@ import bruteforce
 import pytest
 from instances import KINDS, Instance, instance, tiny_catalog
 
-from groundplan.errors import Infeasible, LimitReached
+from groundplan.errors import Infeasible, NoPlanFound
 
 COUNT = 208
 """Instances: eight rounds of all draws."""
@@ -174,7 +174,7 @@ def test_a_rounded_linear_program_would_be_wrong(answers, catalog, plan_of):
         least = answers[seed]
         try:
             plan = plan_of(instance(seed), catalog, relax=True)
-        except LimitReached:  # the rounded values meet no rule
+        except NoPlanFound:  # the rounded values meet no rule
             plan = None
         usd = None if plan is None else plan.result.objective_usd
         wrong += usd is None if least is not None else usd is not None

@@ -13,7 +13,8 @@ from groundplan.cli._errors import guarded
 app = typer.Typer(
     name="groundplan",
     help="Plan and price AI factories on ground you control.",
-    epilog="Exit codes: 0 done, 2 bad input, 3 infeasible or a broken rule, 4 stopped by a limit with a plan in hand.",
+    epilog="Exit codes: 0 done, 2 bad input, 3 infeasible or a broken rule, 4 stopped by a limit with a plan in hand, "
+    "5 stopped without a plan.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

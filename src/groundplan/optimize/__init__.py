@@ -19,7 +19,7 @@ def _silent(_: str) -> None:
 def solve(problem: Problem, *, relax: bool = False, progress: Callable[[str], None] = _silent) -> Plan:
     """The least-cost plan, rounded, fixed and solved again; see `docs/conventions.md` for what its figures mean.
 
-    `relax`: the linear relaxation rounded up, for comparison. Raises Infeasible and LimitReached.
+    `relax`: the linear relaxation rounded up, for comparison. Raises Infeasible and NoPlanFound.
     """
     from groundplan.optimize import _solve
 

@@ -11,17 +11,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.errors import Issue, LimitReached
+from groundplan.errors import Issue, NoPlanFound
 
 Floats = NDArray[np.float64]
 KILL_AFTER_S = 20
 """Grace beyond the solver's own clock."""
+SMALLER = "make the plan smaller: fewer periods, offers, buckets"
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,14 @@ class Answer:
     """What came back. `x` is None when no solution was found."""
 
     status: str
-    """optimal, infeasible, limit-gap (stopped by nodes) or limit-time."""
+    """optimal, infeasible (proved), limit-gap (stopped by nodes), limit-time, or what else the solver says."""
     x: Floats | None
     objective: float
     bound: float
 
 
 def run(arrays: Arrays, stop: Stop, start: Floats | None = None) -> Answer:
-    """Solve in a child process. Raises LimitReached when the child is killed or dies."""
+    """Solve in a child process. Raises NoPlanFound when the child is killed or dies."""
     command = [sys.executable, "-m", "groundplan.optimize._highs"]
     payload = pickle.dumps((arrays, stop, start))
     try:
@@ -71,14 +72,11 @@ def run(arrays: Arrays, stop: Stop, start: Floats | None = None) -> Answer:
         )
     except subprocess.TimeoutExpired as error:
         what = f"the solver did not answer within {stop.seconds + KILL_AFTER_S:.0f} s and was stopped"
-        raise LimitReached(
-            Issue("solver-killed", "solve", what, "raise solve.gap_share or make the plan smaller")
-        ) from error
+        raise NoPlanFound(Issue("solver-killed", "solve", f"{what} without a plan", SMALLER)) from error
     if done.returncode != 0:
         tail = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
-        raise LimitReached(
-            Issue("solver-died", "solve", f"the solver ended with code {done.returncode}: {tail[0]}", "")
-        )
+        what = f"the solver ended with code {done.returncode} and without a plan: {tail[0]}"
+        raise NoPlanFound(Issue("solver-died", "solve", what, f"free memory, or {SMALLER}"))
     return pickle.loads(done.stdout)
 
 
@@ -105,16 +103,31 @@ def solve(arrays: Arrays, stop: Stop, start: Floats | None = None) -> Answer:
 
 
 def _solve(highspy: Any, arrays: Arrays, stop: Stop, start: Floats | None) -> Answer:
-    highs = highspy.Highs()
-    for option, value in _options(stop).items():
-        highs.setOptionValue(option, value)
-    highs.passModel(_model(highspy, arrays))
+    highs = _loaded(highspy, arrays, _options(stop))
     if start is not None:
         solution = highspy.HighsSolution()
         solution.col_value = start.tolist()
         highs.setSolution(solution)
     highs.run()
+    if highs.getModelStatus() == highspy.HighsModelStatus.kUnboundedOrInfeasible:
+        return Answer(_which(highspy, arrays, stop), None, np.inf, -np.inf)
     return _answer(highspy, highs, bool(arrays.integer.any()))
+
+
+def _loaded(highspy: Any, arrays: Arrays, options: dict[str, Any]) -> Any:
+    highs = highspy.Highs()
+    for option, value in options.items():
+        highs.setOptionValue(option, value)
+    highs.passModel(_model(highspy, arrays))
+    return highs
+
+
+def _which(highspy: Any, arrays: Arrays, stop: Stop) -> str:
+    """Unbounded or infeasible: without cost nothing is unbounded, so what is infeasible then is proved to be."""
+    free = replace(arrays, cost=np.zeros_like(arrays.cost))
+    highs = _loaded(highspy, free, {**_options(stop), "presolve": "off"})
+    highs.run()
+    return "infeasible" if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible else "unbounded"
 
 
 def _options(stop: Stop) -> dict[str, Any]:
@@ -149,7 +162,6 @@ def _answer(highspy: Any, highs: Any, integer: bool) -> Answer:
     names = {
         highspy.HighsModelStatus.kOptimal: "optimal",
         highspy.HighsModelStatus.kInfeasible: "infeasible",
-        highspy.HighsModelStatus.kUnboundedOrInfeasible: "infeasible",
         highspy.HighsModelStatus.kTimeLimit: "limit-time",
         highspy.HighsModelStatus.kSolutionLimit: "limit-gap",
     }

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from groundplan.errors import Infeasible, Issue, LimitReached
+from groundplan.errors import Infeasible, Issue, NoPlanFound
 from groundplan.optimize._extract import Reached, extract
-from groundplan.optimize._highs import Answer, Arrays, Floats, Stop, run
+from groundplan.optimize._highs import SMALLER, Answer, Arrays, Floats, Stop, run
 from groundplan.optimize._highs import solve as solve_here
 from groundplan.optimize._model import FAMILIES, SCALE, Family, Program, program
 from groundplan.optimize._tidy import tidy
@@ -23,6 +23,7 @@ FIXED_SECONDS = 60.0
 TIDY_ROUNDS = 6
 NOTHING = 1e-12
 """Coefficients below this are rounding of an exact zero."""
+ROOM = f"raise solve.max_solve_s and solve.max_search_nodes, or {SMALLER}"
 
 
 def solve(
@@ -35,7 +36,8 @@ def solve(
     """The least-cost plan of a problem.
 
     `relax` solves the linear relaxation and rounds integers up: what a planner without integers would do; it is
-    there to be compared with. Raises Infeasible (no plan under the rules) and LimitReached (no plan found in time).
+    there to be compared with. Raises Infeasible (proved: no plan under the rules) and NoPlanFound (the
+    search ended without a plan and without that proof).
     """
     progress("writing the program")
     made = program(problem, families or FAMILIES)
@@ -54,14 +56,17 @@ def solve(
     return extract(made, x, reached)
 
 
-def _nothing(answer: Answer, stop: Stop) -> Infeasible | LimitReached:
+def _nothing(answer: Answer, stop: Stop) -> Infeasible | NoPlanFound:
     if answer.status == "infeasible":
         what = "no plan meets every rule of the file"
         return Infeasible(
             Issue("infeasible", "plan", what, "relax a limit; `check` lists what each cell was refused for")
         )
-    what = f"no plan found within {stop.seconds:.0f} s or {stop.nodes} nodes ({answer.status})"
-    return LimitReached(Issue("limit", "solve", what, "raise solve.max_solve_s"))
+    what = (
+        f"the search ended without a plan within {stop.seconds:.0f} s and {stop.nodes:,} nodes ({answer.status}); "
+        "whether there is one is not known"
+    )
+    return NoPlanFound(Issue("no-plan", "solve", what, ROOM))
 
 
 def _delivered(made: Program, arrays: Arrays, x: Floats, *, up: bool) -> Floats:
@@ -87,8 +92,8 @@ def _fixed(arrays: Arrays, x: Floats) -> Floats:
     held = replace(arrays, lower=lower, upper=upper, integer=np.zeros_like(arrays.integer))
     answer = solve_here(held, Stop(0.0, 1, FIXED_SECONDS, LP_TOLERANCE))
     if answer.x is None:
-        what = "the rounded plan breaks a limit that the unrounded one meets"
-        raise LimitReached(Issue("rounding", "solve", what, "loosen the limit that binds"))
+        what = "the search ended without a plan: what it found meets every limit only before rounding"
+        raise NoPlanFound(Issue("rounding", "solve", what, "loosen the limit that binds"))
     return _clean(answer.x, held)
 
 
