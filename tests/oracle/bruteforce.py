@@ -177,7 +177,7 @@ class Oracle:
         fitting = []
         for counts in product(*([0, *range(self.cells[k].least, self.cells[k].most + 1)] for k in mine)):
             chosen = {k: n for k, n in zip(mine, counts, strict=True) if n}
-            critical = own and any(self.commodities[self.cells[k].commodity][0].survives != "none" for k in chosen)
+            critical = any(self.commodities[self.cells[k].commodity][0].survives != "none" for k in chosen)
             spare = self._spare(pool, largest) if critical else 0
             if self._fits(chosen, own + rented - spare, self.slots(pool)):
                 fitting.append(chosen)

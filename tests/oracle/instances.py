@@ -165,7 +165,7 @@ def _workload(rng: Random, name: str, kind: str) -> dict[str, Any]:
         "id": name, "kind": "llm", "title": name, "model": "talk", "data_classes": ["open"],
         "prompt": {"mean_tokens": 800, "cv": 1}, "output": {"mean_tokens": 200, "cv": 1},
         "service_level": {"ttft_ms": 2000, "tpot_ms": 100}, "upload_kb_per_unit": 10, "download_kb_per_unit": 40,
-        "survives": "node" if kind == "spares" and rng.random() < 0.8 else "none",
+        "survives": "node" if kind in ("spares", "rented", "two-periods") and rng.random() < 0.8 else "none",
         "isolation": "node" if kind == "isolated" and rng.random() < 0.7 else "gpu",
         "required": not shed, "shed_usd_per_unit": rng.choice([0.0002, 0.004]) if shed else 0,
         "value_usd_per_unit": rng.choice([0, 0.0005]) if shed else 0, "demand": [demand],

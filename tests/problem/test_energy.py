@@ -111,7 +111,17 @@ def test_a_peak_without_ratchet_binds_its_own_period_only():
 
 def test_a_peak_binds_while_it_is_younger_than_the_ratchet():
     pairs = ratchet_pairs(_tariff(ratchet_months=3), calendar(months=6))
-    assert pairs == ((1, 0), (2, 0), (2, 1), (3, 1), (3, 2), (4, 2), (4, 3), (5, 3), (5, 4))
+    assert pairs == tuple((t, u) for t in range(6) for u in range(t) if t - u <= 3)
+
+
+def test_a_long_period_binds_while_a_month_of_it_is_young_enough():
+    years = calendar(years=3)
+    assert ratchet_pairs(_tariff(ratchet_months=1), years) == ((1, 0), (2, 1))
+    assert ratchet_pairs(_tariff(ratchet_months=12), years) == ((1, 0), (2, 1))
+    assert ratchet_pairs(_tariff(ratchet_months=13), years) == ((1, 0), (2, 0), (2, 1))
+    # Six months before January reach back to July: the peak of June is forgotten by then.
+    assert ratchet_pairs(_tariff(ratchet_months=6, ratchet_season=[6]), years) == ()
+    assert ratchet_pairs(_tariff(ratchet_months=6, ratchet_season=[7]), years) == ((1, 0), (2, 1))
 
 
 def test_only_peaks_of_the_season_bind():

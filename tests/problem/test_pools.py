@@ -89,6 +89,21 @@ def test_a_critical_pool_has_room_for_its_spares():
     assert big.max_nodes == -(-(46 + big.spare_nodes) // 4) * 4
 
 
+def test_a_rented_pool_keeps_one_node_for_the_loss_of_any():
+    """The provider replaces a lost node within the hour, so how often its servers fail is not asked."""
+    rented = _pools()["cloud/node8"]
+    blank = rented.server.model_copy(update={"annual_failure_rate": None})
+    assert sized(rented, 46, critical=True).spare_nodes == 1
+    assert sized(replace(rented, server=blank), 46, critical=True).spare_nodes == 1
+    assert sized(rented, 2, critical=True).max_nodes == 3
+    assert sized(rented, 46, critical=False).spare_nodes == 0
+
+
+@pytest.mark.parametrize("afr", [8760 / 72, 1e6])
+def test_nodes_that_are_always_down_are_all_spare(afr):
+    assert [spare_nodes(nodes, afr) for nodes in (0, 1, 2, 40)] == [1, 1, 2, 40]
+
+
 def test_power_deliveries_and_quota_bound_nodes():
     """40 kW and two halls of 15 and one of 60 at a PUE of 1.4 feed nine nodes of 10 kW; two are there."""
     assert sized(_pools(purchases=[{**MANY, "lot_nodes": 1}])["plant/node8"], 99, critical=False).max_nodes == 9

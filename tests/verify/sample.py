@@ -277,7 +277,7 @@ def factory_values() -> dict[str, Any]:
             {"id": "cloud-long", "site": "cloud", "server": "node8", "term": "3y",
              "price_usd_per_node_hour": 12, "quota_nodes": 1, "source": SOURCE},
             {"id": "cloud-now", "site": "cloud", "server": "node8", "term": "on-demand",
-             "price_usd_per_node_hour": 25, "quota_nodes": 3, "source": SOURCE},
+             "price_usd_per_node_hour": 25, "quota_nodes": 4, "source": SOURCE},
         ],
         "token_offers": [
             {"id": "sold", "site": "api", "workloads": ["assist"], "input_usd_per_mtok": 0.5,
@@ -437,9 +437,10 @@ def decisions() -> dict[str, Any]:
         "retirements": [{"existing": "old", "period": "q2", "nodes": 2}],
         # 6 nodes x 10 kW x 1.4 = 84 kW in y2: 75 and a block of 20.
         "blocks": [{"site": "plant", "block": "hall-a", "period": "q2", "usable_from": "q4", "count": 1}],
+        # 3 replicas of 4 slots: 2 nodes, and one spare for the loss of any.
         "rents": [
-            *({"offer": "cloud-now", "period": p, "nodes": 1} for p in quarters),
-            {"offer": "cloud-now", "period": "y2", "nodes": 2},
+            *({"offer": "cloud-now", "period": p, "nodes": 2} for p in quarters),
+            {"offer": "cloud-now", "period": "y2", "nodes": 3},
             {"offer": "cloud-year", "period": "q1", "nodes": 1},
         ],
         "bursts": [{"offer": "cloud-now", "period": "y2", "bucket": "night", "node_hours": 100.0}],

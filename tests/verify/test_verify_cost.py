@@ -114,8 +114,8 @@ def test_people(made):
 
 
 def test_cloud_is_billed_by_the_month(made):
-    quarter = 730 * 3 * (25 + 16)
-    expect(made, "cloud", q1=quarter, q2=quarter, q3=quarter, q4=quarter, y2=8760 * 50 + 100 * 25)
+    quarter = 730 * 3 * (2 * 25 + 16)
+    expect(made, "cloud", q1=quarter, q2=quarter, q3=quarter, q4=quarter, y2=8760 * 75 + 100 * 25)
 
 
 def test_tokens_links_and_egress(made):
@@ -175,7 +175,7 @@ def test_carbon_counts_own_and_rented_nodes(made):
     for period in [p for p in PERIODS if p != "y2"]:
         for bucket in BUCKETS:
             own = 1.2 * (plant_draw_kw(period, bucket) + 0.5)
-            cloud = 1.1 * (2 * 2.0 + 1.5 * 0.4 * chat(period, bucket) / 4)
+            cloud = 1.1 * (3 * 2.0 + 1.5 * 0.4 * chat(period, bucket) / 4)
             kg += 0.4 * (own + cloud) * tau(period, bucket)
     assert "carbon" not in verify(*sample(budgets={"carbon_tonnes_by_year": [kg / 1000 * 1.0000001]})).families
     assert "carbon" in verify(*sample(budgets={"carbon_tonnes_by_year": [kg / 1000 * 0.99999]})).families

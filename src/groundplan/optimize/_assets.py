@@ -174,9 +174,12 @@ def staff(f: Frame, v: Variables) -> Rows:
 
 
 def billed_peak(f: Frame, v: Variables) -> Rows:
-    """billed >= peak factor x draw in every bucket, >= contract minimum x opened, >= ratcheted earlier peaks [kW]."""
-    factor = table([hosting.intra_bucket_peak_factor for hosting in hostings(f)], f.site)
-    yield "billed_peak", v.billed >= draw(f, v) * factor
+    """billed >= measured peak in every bucket, >= contract minimum x opened, >= ratcheted earlier measured peaks [kW].
+
+    What a ratchet remembers is what was measured, not what was billed: else one peak would bind for ever.
+    """
+    measured = draw(f, v) * table([hosting.intra_bucket_peak_factor for hosting in hostings(f)], f.site)
+    yield "billed_peak", v.billed >= measured
     yield (
         "billed_minimum",
         v.billed >= v.opened * table([hosting.contract_minimum_kw for hosting in hostings(f)], f.site),
@@ -184,10 +187,8 @@ def billed_peak(f: Frame, v: Variables) -> Rows:
     pairs = [(k, t, u) for k, row in enumerate(f.problem.sites) for t, u in row.ratchet]
     entry = Axis("ratchet", tuple(f"{f.site[k]}:{f.period[u]}>{f.period[t]}" for k, t, u in pairs))
     site, now, then = ([row[k] for row in pairs] for k in range(3))
-    yield (
-        "billed_ratchet",
-        v.billed.entries(entry, site=site, period=now) >= v.billed.entries(entry, site=site, period=then),
-    )
+    earlier = measured.entries(entry, site=site, period=then)
+    yield "billed_ratchet", v.billed.entries(entry, site=site, period=now) >= earlier
 
 
 def draw(f: Frame, v: Variables) -> Expression:

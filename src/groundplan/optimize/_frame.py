@@ -246,6 +246,21 @@ class Frame:
         rows = self.problem.commodities
         return self.per_cell([rows[c.commodity].peak_load / c.point.capacity_per_s for c in self.problem.cells])
 
+    @cached_property
+    def staffed_unit(self) -> Table:
+        """[cell] replicas' worth that a staffed load of 1 stands for.
+
+        One, but less where the whole load keeps less than one replica busy: else a load of a millionth would vanish
+        in the solver's tolerance.
+        """
+        busy = self.replica_load.values
+        return self.per_cell(np.where(busy > 0, np.minimum(busy, 1.0), 1.0).tolist())
+
+    @cached_property
+    def staffed_load(self) -> Table:
+        """[cell] staffed load at a share of 1."""
+        return self.per_cell((self.replica_load.values / self.staffed_unit.values).tolist())
+
     def later(self, flow: Expression) -> Expression:
         """Rows of all periods but the first."""
         return flow.part(self.period, slice(1, None))

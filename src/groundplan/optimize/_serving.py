@@ -45,21 +45,22 @@ def staffing(f: Frame, v: Variables) -> Rows:
     """
     cells = [row[0] for row in f.tangents]
     alpha, beta = (table([row[k] for row in f.tangents], f.tangent) for k in (1, 2))
+    unit = table(f.staffed_unit.values[cells], f.tangent)
     covered = v.staffed.total(f.tangent, cells, f.cell)
-    yield "staffing_load", covered >= v.load * f.replica_load
+    yield "staffing_load", covered >= v.load * f.staffed_load
     yield "staffing_range", v.staffed <= v.pick * _reach(f)
     yield "staffing_pick", v.pick.total(f.tangent, cells, f.cell) == v.open
-    yield "staffing", v.replicas >= (v.staffed * alpha + v.pick * beta).total(f.tangent, cells, f.cell)
+    yield "staffing", v.replicas >= (v.staffed * (alpha * unit) + v.pick * beta).total(f.tangent, cells, f.cell)
     of_escape = [c for _, c in f.escapes]
-    carried = v.escape * table(f.replica_load.values[of_escape], f.escape)
+    carried = v.escape * table(f.staffed_load.values[of_escape], f.escape)
     yield "staffing_loss", covered.take(f.cell, of_escape, f.escape) >= carried
 
 
 def _reach(f: Frame) -> Table:
-    """[tangent, period] largest load the tangent may cover: its own end or the peak of the period."""
-    share, load = demand_share(f), f.replica_load.values
-    peaks = [share[f.problem.cells[c].commodity][:, -1] * load[c] * f.problem.cells[c].allowed for c, *_ in f.tangents]
-    ends = np.array([row[3] for row in f.tangents])
+    """[tangent, period] largest staffed load the tangent may cover: its own end or the peak of the period."""
+    share, load, cells = demand_share(f), f.staffed_load.values, f.problem.cells
+    peaks = [share[cells[c].commodity][:, -1] * load[c] * cells[c].allowed for c, *_ in f.tangents]
+    ends = np.array([row[3] / f.staffed_unit.values[row[0]] for row in f.tangents])
     return table(np.minimum(np.array(peaks).reshape(len(ends), len(f.period)), ends[:, None]), f.tangent, f.period)
 
 
@@ -151,15 +152,18 @@ def commitment_cover(f: Frame) -> np.ndarray:
 
 
 def site_loss(f: Frame, v: Variables) -> Rows:
-    """sum of what other sites carry >= failover_share x peak load, for each site that may be lost [share of peak].
+    """sum of what other sites carry >= failover_share x peak that is served, for each site that may be lost.
 
-    One cell never needs to carry more than what is asked: said with its `open`, this keeps the relaxation from
-    opening two half sites.
+    [share of peak]; what is shed at the peak nobody misses after the loss. One cell never needs to carry more than
+    what is asked: said with its `open`, this keeps the relaxation from opening two half sites.
     """
     share = demand_share(f)
-    asked = np.array([f.problem.commodities[i].workload.failover_share * share[i][:, -1] for i, _ in f.losses])
+    kept = [f.problem.commodities[i].workload.failover_share for i, _ in f.losses]
+    asked = np.array([part * share[i][:, -1] for part, (i, _) in zip(kept, f.losses, strict=True)])
+    shed = v.shed.part(f.bucket, [len(f.bucket) - 1]).sum(f.bucket[-1:])
+    missing = shed.take(f.commodity, [i for i, _ in f.losses], f.loss) * table(kept, f.loss)
     carried = v.escape.total(f.escape, [k for k, _ in f.escapes], f.loss)
-    yield "site_loss", carried >= table(asked, f.loss, f.period)
+    yield "site_loss", carried + missing >= table(asked, f.loss, f.period)
     most = asked.reshape(len(f.loss), len(f.period))[[k for k, _ in f.escapes]]
     opened = v.open.take(f.cell, [c for _, c in f.escapes], f.escape)
     yield "site_loss_open", v.escape <= opened * table(most, f.escape, f.period)

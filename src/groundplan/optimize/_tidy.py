@@ -40,10 +40,10 @@ def tidy(made: Program, x: Floats) -> Floats:
 def _close(f: Frame, view: dict[str, Floats], carries: np.ndarray) -> None:
     """Cells without load close; the others keep their tangent and the replicas that it asks for."""
     view["open"][:] = carries
-    needed = np.zeros(carries.shape)
+    needed, unit = np.zeros(carries.shape), f.staffed_unit.values
     for k, (c, alpha, beta, _) in enumerate(f.tangents):
         view["pick"][k] *= carries[c]
-        needed[c] += view["pick"][k] * (alpha * view["staffed"][k] + beta)
+        needed[c] += view["pick"][k] * (alpha * unit[c] * view["staffed"][k] + beta)
     for c, cell in enumerate(f.problem.cells):
         whole = np.array([ceil(value - 1e-7) for value in needed[c]])
         view["replicas"][c] = np.minimum(view["replicas"][c], np.maximum(whole, cell.least_replicas)) * carries[c]

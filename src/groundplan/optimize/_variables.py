@@ -24,7 +24,7 @@ class Variables:
     pick: Expression
     """[tangent, period] binary: which tangent staffs the cell."""
     staffed: Expression
-    """[tangent, period] load in replicas' worth that the tangent covers."""
+    """[tangent, period] load that the tangent covers, in `Frame.staffed_unit`: replicas' worth, or less."""
     held: Expression
     """[group, period] nodes set aside for a group of cells."""
     filled: Expression

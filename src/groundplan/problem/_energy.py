@@ -54,15 +54,24 @@ def demand_charge_usd_per_kw_month(factory: Factory, tariff: Tariff) -> float:
 
 
 def ratchet_pairs(tariff: Tariff, calendar: Calendar) -> tuple[tuple[int, int], ...]:
-    """(period, earlier period) pairs where the earlier billed peak still binds."""
-    season = set(tariff.ratchet_season) or set(range(1, 13))
+    """(period, earlier period) pairs where the earlier peak still binds.
+
+    It does where the earlier period holds a month of the season among the `ratchet_months` before the later one.
+    """
     starts = calendar.start_month
     return tuple(
         (t, u)
         for t in range(len(starts))
         for u in range(t)
-        if starts[t] - starts[u] < tariff.ratchet_months and season & set(calendar.calendar_months(u))
+        if _in_season(tariff, calendar, u, since=int(starts[t]) - tariff.ratchet_months)
     )
+
+
+def _in_season(tariff: Tariff, calendar: Calendar, period: int, since: int) -> bool:
+    """Whether a period holds a month, not before `since`, whose peak ratchets."""
+    skipped = max(since - int(calendar.start_month[period]), 0)
+    months = calendar.calendar_months(period)[skipped:]
+    return bool(set(months) & set(tariff.ratchet_season) if tariff.ratchet_season else months)
 
 
 def tariff_of(hosting: Hosting, catalog: Catalog) -> Tariff:

@@ -196,7 +196,7 @@ def first_day(calendar: Calendar, period: int) -> date:
 
 def sized(pool: Pool, useful_nodes: int, critical: bool) -> Pool:
     """The pool with its node bound and its spares."""
-    spare = spare_nodes(useful_nodes + 2, _need(pool.server, "annual_failure_rate")) if critical and pool.own else 0
+    spare = _spares(pool, useful_nodes + 2) if critical else 0
     bound = useful_nodes + spare
     if pool.own:
         bound = min(bound, _power_bound(pool), _delivery_bound(pool))
@@ -205,6 +205,12 @@ def sized(pool: Pool, useful_nodes: int, critical: bool) -> Pool:
     owned = sum(x.nodes_count for x in pool.existing)
     lot = pool.purchase.lot_nodes if pool.purchase else 1
     return replace(pool, max_nodes=owned + -(-max(bound - owned, 0) // lot) * lot, spare_nodes=spare)
+
+
+def _spares(pool: Pool, nodes: int) -> int:
+    """Own nodes are away until they are repaired; a provider replaces a rented one within the hour, so one will do."""
+    owned = pool.purchase is not None or pool.existing
+    return spare_nodes(nodes, _need(pool.server, "annual_failure_rate")) if owned else 1
 
 
 def _power_bound(pool: Pool) -> int:
@@ -221,8 +227,13 @@ def _delivery_bound(pool: Pool) -> int:
 
 
 def spare_nodes(nodes: int, annual_failure_rate: float) -> int:
-    """Least k with P(at least n - k of n nodes up) >= 0.999, each down AFR x 72 h / 8760 h of the time; at least 1."""
+    """Least k with P(at least n - k of n nodes up) >= 0.999, each down AFR x 72 h / 8760 h of the time; at least 1.
+
+    A node that is always down (AFR of 8760/72 and more) never counts: all n are spare.
+    """
     down = min(annual_failure_rate * REPAIR_H / 8760.0, 1.0)
+    if down == 1.0:
+        return max(nodes, 1)
     chance = cumulated = (1 - down) ** nodes
     k = 0
     while cumulated < UP_PROBABILITY and k < nodes:

@@ -66,7 +66,7 @@ class PowerSite:
     """[period, bucket]"""
     demand_usd_per_kw_month: float
     ratchet: tuple[tuple[int, int], ...]
-    """(period, earlier period) whose billed peak still binds."""
+    """(period, earlier period) whose measured peak still binds."""
     pools: tuple[int, ...]
     starts_open: bool
 

@@ -12,11 +12,11 @@ from groundplan.report._html import Html, join, table, tag, verdict, warning
 from groundplan.report._words import SPACE, count, figure, percent, whole
 from groundplan.spec import AnyWorkload, ControlWorkload, LlmWorkload, PretrainWorkload, StreamWorkload, VisionWorkload
 
-# What the plan provides, no more: on rented nodes two replicas may share one node.
+# What the plan provides, no more: a token API is the provider's to keep up.
 KEPT = {
     "none": "",
-    "node": ", a spare replica (and spare nodes in pools of your own)",
-    "site": ", a spare replica (and spare nodes in pools of your own), and carried on after the loss of a site",
+    "node": ", survives the loss of a node where it has nodes",
+    "site": ", survives the loss of a node where it has nodes, and of a site with {share} of the peak served",
 }
 
 
@@ -46,7 +46,7 @@ def workloads(facts: Facts) -> tuple[str, Html]:
 
 
 def _importance(workload: AnyWorkload) -> str:
-    kept = KEPT[workload.survives]
+    kept = KEPT[workload.survives].format(share=percent(workload.failover_share))
     return ("required" if workload.required else f"may be shed, priority {workload.priority}") + kept
 
 

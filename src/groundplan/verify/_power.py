@@ -118,35 +118,41 @@ def peaks(world: World, book: Book) -> None:
     billed = {(row.site, row.period): row.billed_peak_kw for row in world.plan.peaks}
     for site, hosting in world.hosts:
         opened = world.opening(site)
+        measured = {span.id: measured_kw(world, site, hosting, span) for span in world.spans}
         for span in world.spans:
             peak, where = billed.get((site, span.id), 0.0), f"peaks: {site} {span.id}"
-            for bucket in (*world.plan.buckets, PEAK):
-                kw = world.sites[site].pue * draw_kw(world, site, span, bucket)
-                book.at_least(peak, hosting.intra_bucket_peak_factor * kw, where, f"billed kW over {bucket}")
+            for bucket, kw in measured[span.id].items():
+                book.at_least(peak, kw, where, f"billed kW over {bucket}")
             if opened is not None and span.index >= opened.index:
                 book.at_least(peak, hosting.contract_minimum_kw, where, "billed kW under the contract minimum")
             for earlier in ratcheted(world, hosting, span):
-                floor = billed.get((site, earlier.id), 0.0)
+                floor = max(measured[earlier.id].values())
                 book.at_least(peak, floor, where, f"billed kW under the ratchet of {earlier.id}")
     for index, row in enumerate(world.plan.peaks):
         book.require(world.hosting(row.site) is not None, f"peaks[{index}]", f"{row.site} has no power contract")
 
 
+def measured_kw(world: World, site: str, hosting: Hosting, span: Span) -> dict[str, float]:
+    """Quarter-hour peak of the draw by bucket."""
+    factor = hosting.intra_bucket_peak_factor * world.sites[site].pue
+    return {bucket: factor * draw_kw(world, site, span, bucket) for bucket in (*world.plan.buckets, PEAK)}
+
+
 def ratcheted(world: World, hosting: Hosting, span: Span) -> list[Span]:
-    """Earlier periods whose billed peak still binds."""
+    """Earlier periods whose peak still binds: a month of theirs lies in the season and is not too long ago."""
     tariff = world.catalog.tariff(hosting.tariff)
+    season = set(tariff.ratchet_season) or set(range(1, 13))
+    since = span.start - tariff.ratchet_months
     return [
         earlier
         for earlier in world.spans[: span.index]
-        if span.start - earlier.start < tariff.ratchet_months
-        and (not tariff.ratchet_season or set(tariff.ratchet_season) & calendar_months(world, earlier))
+        if any(calendar_month(world, month) in season for month in range(max(earlier.start, since), earlier.end))
     ]
 
 
-def calendar_months(world: World, span: Span) -> set[int]:
-    """Months of the calendar, 1 to 12, in a period."""
-    first = month_number(world.factory.start) + span.start
-    return {number % 12 + 1 for number in range(first, first + span.months)}
+def calendar_month(world: World, month: int) -> int:
+    """Month of the calendar, 1 to 12, of a month of the plan."""
+    return (month_number(world.factory.start) + month) % 12 + 1
 
 
 def carbon(world: World, book: Book) -> None:

@@ -93,14 +93,15 @@ def replicas(world: World, book: Book) -> None:
 
 
 def failover(world: World, book: Book) -> None:
-    """After the loss of any site that serves it, the others carry the stated share of the design peak."""
+    """After the loss of any site that serves it, the others carry the stated share of the peak that is served."""
     for index, row in enumerate(world.plan.failovers):
         book.require(row.site != row.lost_site, f"failovers[{index}]", f"{row.site} is the site that is lost")
     for commodity in world.commodities:
         workload = world.workloads[commodity[0]]
         if workload.survives == "site":
             for span in world.spans:
-                needed = workload.failover_share * world.load(commodity, span, PEAK)
+                asked, served = world.load(commodity, span, PEAK), world.served(commodity, span, PEAK)
+                needed = workload.failover_share * min(asked, served)
                 for lost in sorted(_serving_sites(world, commodity, span)):
                     where = f"failovers: {'@'.join(commodity)} {span.id}"
                     carried = _carried(world, commodity, span, lost)
@@ -115,18 +116,10 @@ def _serving_sites(world: World, commodity: Commodity, span: Span) -> set[str]:
 
 
 def _carried(world: World, commodity: Commodity, span: Span, lost: str) -> float:
-    total = 0.0
-    for row in world.plan.failovers:
-        if (row.workload, row.origin, row.period, row.lost_site) == (
-            *commodity,
-            span.id,
-            lost,
-        ) and row.site != lost:
-            total += row.units_per_s
-    for token in world.plan.tokens:
-        if (token.workload, token.origin, token.period, token.bucket) == (*commodity, span.id, PEAK):
-            total += token.units_per_s if world.token_offers[token.offer].site != lost else 0.0
-    return total
+    """Units per second that nodes elsewhere carry; a token API is not counted."""
+    key = (*commodity, span.id, lost)
+    rows = (row for row in world.plan.failovers if (row.workload, row.origin, row.period, row.lost_site) == key)
+    return sum(row.units_per_s for row in rows if row.site != lost)
 
 
 def tokens(world: World, book: Book) -> None:

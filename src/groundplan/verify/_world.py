@@ -96,7 +96,8 @@ class World:
     """Everything the families look up. Rows are trusted to name known things: the family `tables` sees to it."""
 
     def __init__(self, plan: Plan, spec: Checked, catalog: Catalog) -> None:
-        self.plan, self.factory, self.catalog, self.spec_hash = plan, spec.factory, catalog, spec.spec_hash
+        self.plan, self.factory, self.spec_hash = plan, spec.factory, spec.spec_hash
+        self.catalog = catalog.with_models(spec.factory.models)
         factory = self.factory
         self.sites = {site.id: site for site in factory.sites}
         self.workloads: dict[str, AnyWorkload] = {workload.id: workload for workload in factory.workloads}
@@ -335,11 +336,14 @@ class World:
         )
 
     def spares(self, pool: Pool, span: Span) -> int:
-        """Nodes of a pool that a workload with `survives` asks to keep free; 0 where none runs on own nodes."""
-        if not self.installed(pool, span) or (*pool, span.id) not in self._critical:
+        """Nodes of a pool that a workload with `survives` asks to keep free; 0 where none runs there.
+
+        Own nodes are down until repaired; a rented one is replaced within the hour, so one spare covers those.
+        """
+        if (*pool, span.id) not in self._critical:
             return 0
         largest = max(self.installed(pool, other) for other in self.spans)
-        return spare_nodes(largest, self.need(pool[1], "annual_failure_rate"))
+        return spare_nodes(largest, self.need(pool[1], "annual_failure_rate")) if largest else 1
 
     @cached_property
     def _critical(self) -> set[tuple[str, str, str]]:
