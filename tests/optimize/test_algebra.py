@@ -123,6 +123,13 @@ def test_empty_axes_are_carried_along():
     _is(U.total(A, [-1, -1, -1], NONE), NONE, B, dense=np.zeros((0, 2)))
 
 
+@pytest.mark.parametrize("groups", [[0], [0, 1, 0], [0, 2], [0, -2]])
+def test_groups_that_do_not_fit_the_axis_are_refused(groups):
+    into, two = Axis("g", ("p", "q")), V.part(C, [0, 1])
+    with pytest.raises(ValueError, match="groups"):
+        two.total(two.axes[1], groups, into)
+
+
 def test_a_row_compares_to_zero_on_its_left():
     for row, sense in ((U <= ON_A, "<="), (U >= ON_A, ">="), (U == ON_A, "==")):
         assert row.sense == sense

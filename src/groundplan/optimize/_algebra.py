@@ -166,8 +166,13 @@ class Expression:
         return self._gathered(kept, _spread(numbers, self.axes).ravel())
 
     def total(self, axis: Axis, groups: Sequence[int], into: Axis) -> Expression:
-        """Sum of the rows of each group of `axis`; a group without rows sums to zero. Group -1 is left out."""
+        """Sum of the rows of each group of `axis`; a group without rows sums to zero. Group -1 is left out.
+
+        Raises ValueError unless each label of `axis` has one group, and it is -1 or a position of `into`.
+        """
         place = _place(self.axes, axis)
+        if len(groups) != len(axis) or not all(-1 <= group < len(into) for group in groups):
+            raise ValueError(f"groups {list(groups)} for {len(axis)} labels of {axis.name!r} into {len(into)} groups")
         axes = (*self.axes[:place], into, *self.axes[place + 1 :])
         where = np.unravel_index(np.arange(len(self.constants)), [len(a) for a in self.axes])
         group = np.asarray(groups, dtype=np.int64)[where[place]]
