@@ -10,14 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mutations import put, rows
-from sample import Spec, catalog, decisions, factory, factory_values, plan_of, sample
+from sample import BUCKETS, Spec, catalog, decisions, factory, factory_values, plan_of, plant_draw_kw, sample
 
 from groundplan.catalog import Catalog
 from groundplan.errors import CatalogError
+from groundplan.plan import Plan
 from groundplan.spec import Site
 from groundplan.verify import verify
 from groundplan.verify._law import export_refusals
 from groundplan.verify._packing import Needs, first_fit, least_bins, packs, placed
+from groundplan.verify._power import ratcheted
 from groundplan.verify._world import World, spare_nodes
 
 # --- packing ---
@@ -100,7 +102,17 @@ def test_no_workload_that_survives_no_spare():
     assert world.spares(("plant", "node8"), world.spans[0]) == 0
     world = World(*sample())
     assert world.spares(("plant", "node8"), world.spans[0]) == 1
-    assert world.spares(("cloud", "node8"), world.spans[0]) == 0  # rented: the provider's business
+    assert world.spares(("cloud", "node8"), world.spans[0]) == 1  # rented: replaced within the hour
+
+
+def test_replicas_that_fill_every_rented_node_do_not_survive_the_loss_of_one():
+    """3 replicas of 4 slots stand on 2 rented nodes of 8: with one of them lost there is room for two."""
+    values, spec, tables = decisions(), Spec(factory()), catalog()
+    values["catalog_hash"] = tables.content_hash
+    for row in values["rents"]:
+        row["nodes"] -= (row["offer"], row["period"]) == ("cloud-now", "q2")
+    found = verify(plan_of(values, spec, tables), spec, tables)
+    assert [(issue.code, issue.where) for issue in found.findings] == [("spares", "replicas: cloud/node8 q2")]
 
 
 # --- law ---
@@ -195,19 +207,38 @@ def test_deliveries_read_the_first_row_not_before_the_period():
     assert "deliveries" in verify(*sample(purchases=values["purchases"])).families
 
 
-def test_ratchet_of_the_summer_holds_for_a_year_and_no_longer():
-    """q3 holds July and August: its billed peak binds q4 and, 6 months later, y2; q1 binds nobody."""
-    values = decisions()
-    spec, tables = Spec(factory()), catalog()
+def _with_peaks(**kw: float) -> tuple[Plan, Spec, Catalog]:
+    """The sample with other billed peaks of the plant."""
+    values, spec, tables = decisions(), Spec(factory()), catalog()
     values["catalog_hash"] = tables.content_hash
-    for period, families in (("q1", frozenset()), ("q3", {"peaks"})):
-        raised = [
-            row | {"billed_peak_kw": 200.0} if (row["site"], row["period"]) == ("plant", period) else row
-            for row in values["peaks"]
-        ]
-        found = verify(plan_of({**values, "peaks": raised}, spec, tables), spec, tables)
-        assert found.families == families
-        assert len(found.findings) == 2 * bool(families)
+    values["peaks"] = [
+        row | ({"billed_peak_kw": kw[row["period"]]} if row["site"] == "plant" and row["period"] in kw else {})
+        for row in values["peaks"]
+    ]
+    return plan_of(values, spec, tables), spec, tables
+
+
+def test_ratchet_of_the_summer_holds_for_a_year():
+    """q3 holds July and August: what was drawn then binds q4 and, 6 months later, y2; q2 and its 24.06 kW nobody."""
+    own = {p: max(1.1 * 1.2 * plant_draw_kw(p, b) for b in BUCKETS) for p in ("q2", "q3", "q4", "y2")}
+    assert own["q4"] < own["q2"] < own["q3"]
+    for period in ("q4", "y2"):
+        found = verify(*_with_peaks(**{period: own["q3"] * (1 - 1e-5)})).findings
+        assert [(issue.code, issue.where) for issue in found] == [("peaks", f"peaks: plant {period}")]
+        assert "ratchet of q3" in found[0].what
+        assert verify(*_with_peaks(**{period: own["q3"]})).findings == ()
+
+
+def test_a_ratchet_remembers_what_was_drawn_not_what_was_billed():
+    assert verify(*_with_peaks(q3=200.0)).findings == ()
+
+
+def test_the_peak_of_a_year_binds_the_next_year_and_no_later():
+    spec, (plan, _, tables) = Spec(factory(periods={"months": 0, "years": 3})), sample()
+    world = World(plan, spec, tables)
+    hosting = spec.factory.sites[0].hosting
+    assert hosting is not None
+    assert [[earlier.index for earlier in ratcheted(world, hosting, span)] for span in world.spans] == [[], [0], [1]]
 
 
 def test_a_site_without_nodes_yet_opens_with_the_first():
@@ -239,8 +270,9 @@ def test_a_blank_that_a_rule_needs_is_said():
     texts = dict(tables.texts)
     texts["servers"] = texts["servers"].replace("idle_power_kw = 2.0\n", "")
     plan, spec, _ = sample()
+    blank = Catalog(texts)
     with pytest.raises(CatalogError, match="idle_power_kw"):
-        verify(plan, spec, Catalog(texts))
+        verify(put(plan, catalog_hash=blank.content_hash), spec, blank)
 
 
 def test_residuals_are_reported():
@@ -252,3 +284,41 @@ def test_residuals_are_reported():
     report = verify(put(plan, loads=loads), spec, tables)
     assert report.findings == ()
     assert 1e-8 < report.max_residual < 1e-6
+
+
+# --- what stops the re-check ---
+
+
+def test_a_plan_of_another_file_is_told_once_and_not_compared():
+    """The same file with dearer rent: one cause, one finding, not one for each line of cost."""
+    plan, _, tables = sample()
+    values = factory_values()
+    values["rentals"][2]["price_usd_per_node_hour"] *= 2
+    other = Spec(factory(rentals=values["rentals"]))
+    assert len(verify(plan, other, tables).findings) > 5  # with the hash of the first file
+    report = verify(put(plan, spec_hash="0" * 64), other, tables)
+    assert [issue.code for issue in report.findings] == ["hash", "hash"]
+    assert "not compared" in report.findings[-1].what
+    assert (report.evaluated_usd, report.lines) == (0.0, {})
+
+
+def test_shed_load_needs_no_failover_but_what_is_served_does():
+    """chat served by two sites may be shed by rule; of what is left half must be carried without either site."""
+    values = factory_values()
+    values["workloads"][0] |= {"required": False}
+    made = sample(workloads=values["workloads"])
+    assert verify(*made).families == frozenset()
+    plan = made[0]
+    halved = {
+        name: [r | ({"units_per_s": r["units_per_s"] / 2} if r["workload"] == "chat" else {}) for r in rows(plan, name)]
+        for name in ("loads", "failovers")
+    }
+    dropped = [
+        {"workload": "chat", "origin": "plant", "period": r["period"], "bucket": r["bucket"],
+         "units_per_s": r["units_per_s"] / 2 / (0.6 if r["site"] == "plant" else 0.4) }
+        for r in rows(plan, "loads") if (r["workload"], r["site"]) == ("chat", "plant")
+    ]  # fmt: skip
+    shed = put(plan, **halved, shed=[*rows(plan, "shed"), *dropped])
+    assert not {"failover", "demand"} & verify(shed, *made[1:]).families
+    quarter = [r | {"units_per_s": r["units_per_s"] / 2} for r in halved["failovers"]]
+    assert "failover" in verify(put(shed, failovers=quarter), *made[1:]).families

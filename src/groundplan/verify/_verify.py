@@ -63,12 +63,18 @@ FAMILIES: Mapping[str, Callable[[World, Book], None]] = {
     "bound": bound,
 }
 """Rule families by name, in the order in which they are checked; the first two say whether the rest can be."""
-FIRST = ("hash", "tables")
+REST = {
+    "hash": "the rest was not compared: its rows speak of another input",
+    "tables": "the rest was not compared: its rows cannot be read against the file",
+}
+FIRST = tuple(REST)
+"""Families after which nothing else is said: what follows from their faults is no fault of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the re-check found. `lines` are undiscounted totals; with broken tables there is no evaluation (0)."""
+    """What the re-check found. `lines` are undiscounted totals; where the plan is of another input, or its tables
+    are broken, there is no evaluation (0)."""
 
     evaluated_usd: float
     lines: Mapping[str, float]
@@ -87,9 +93,12 @@ def verify(plan: Plan, spec: Checked, catalog: Catalog) -> Report:
     Raises CatalogError where a figure that a rule needs is blank in the catalogue.
     """
     world = World(plan, spec, catalog)
-    books = [_checked(world, name) for name in FIRST]
-    if any(book.findings for book in books if book.family == "tables"):
-        return _report(books, Decimal(0), {})
+    books: list[Book] = []
+    for name in FIRST:
+        books.append(book := _checked(world, name))
+        if book.findings:
+            book.require(False, "plan", REST[name])
+            return _report(books, Decimal(0), {})
     books += [_checked(world, name) for name in FAMILIES if name not in FIRST]
     found = evaluate(world)
     lines: dict[str, Decimal] = defaultdict(Decimal, {line: Decimal(0) for line in COST_LINES})
