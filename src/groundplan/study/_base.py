@@ -1,0 +1,61 @@
+"""What every study starts from: a file, the catalogue, and the speed tables that no price changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from groundplan.catalog import Catalog
+from groundplan.errors import RuleBroken
+from groundplan.optimize import solve
+from groundplan.plan import Plan, PointRow, RefusalRow, StaffingRow
+from groundplan.problem import Problem, build, build_from_tables
+from groundplan.spec import LoadedSpec
+from groundplan.verify import Report, verify
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan that `verify` found no fault in."""
+
+    plan: Plan
+    report: Report
+
+    @property
+    def usd(self) -> float:
+        return self.plan.result.objective_usd
+
+    @property
+    def bound_usd(self) -> float:
+        return self.plan.result.bound_usd
+
+
+@dataclass(frozen=True)
+class Base:
+    """A file with its tables: other prices give another problem in a second, since speeds stay."""
+
+    loaded: LoadedSpec
+    catalog: Catalog
+    points: tuple[PointRow, ...]
+    staffing: tuple[StaffingRow, ...]
+    refusals: tuple[RefusalRow, ...]
+
+    @staticmethod
+    def of(loaded: LoadedSpec, catalog: Catalog, progress: Progress) -> tuple[Base, Problem]:
+        """Work out speeds once. Raises Infeasible where a load has no way at all."""
+        problem = build(loaded, catalog, progress)
+        return Base(loaded, catalog, problem.points, problem.staffing, problem.refusals), problem
+
+    def problem(self, loaded: LoadedSpec) -> Problem:
+        """The problem of the same file at other prices."""
+        return build_from_tables(loaded, self.catalog, self.points, self.staffing, self.refusals)
+
+    def planned(self, problem: Problem, loaded: LoadedSpec) -> Planned:
+        """Solve, and judge. Raises Infeasible, LimitReached, and RuleBroken for a plan that `verify` rejects."""
+        plan = solve(problem)
+        report = verify(plan, loaded, self.catalog)
+        if report.findings:
+            raise RuleBroken(report.findings)
+        return Planned(plan, report)

@@ -1,0 +1,57 @@
+"""What a board asks of one plan: cash, people, when service is whole, what a dead uplink leaves."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from groundplan.plan import PEAK, Plan
+from groundplan.spec import Factory, Served
+from groundplan.study._types import Uplink
+
+NOT_CASH = ("value_served", "shed_penalty", "resale", "residual")
+WHOLE, NONE = 0.999, 0.001
+
+
+def cash_by_year(plan: Plan) -> dict[int, float]:
+    """US dollars paid by plan year, as cash budgets count them."""
+    year = {row.id: row.plan_year for row in plan.periods}
+    cash = dict.fromkeys(sorted(set(year.values())), 0.0)
+    for row in plan.costs:
+        if row.line not in NOT_CASH:
+            cash[year[row.period]] += row.usd
+    return cash
+
+
+def most_fte(plan: Plan) -> int:
+    """Most people at any time, all sites together."""
+    by_period: dict[str, int] = defaultdict(int)
+    for row in plan.staff:
+        by_period[row.period] += row.fte
+    return max(by_period.values(), default=0)
+
+
+def months_to_full_service(plan: Plan) -> int | None:
+    """Months from the start until nothing is shed any more; None where the last period still sheds."""
+    shedding = {row.period for row in plan.shed}
+    ends = [p.start_month_count + p.months_count for p in plan.periods if p.id in shedding]
+    last = plan.periods[-1]
+    month = max(ends, default=0)
+    return None if month == last.start_month_count + last.months_count else month
+
+
+def uplinks(plan: Plan, factory: Factory) -> tuple[Uplink, ...]:
+    """Share of each served workload's last peak that stands where it arises, and so outlives a dead uplink."""
+    last = plan.periods[-1].id
+    local: dict[str, float] = defaultdict(float)
+    total: dict[str, float] = defaultdict(float)
+    for row in (*plan.loads, *plan.tokens):
+        if (row.period, row.bucket) == (last, PEAK):
+            total[row.workload] += row.units_per_s
+            local[row.workload] += row.units_per_s if getattr(row, "site", "") == row.origin else 0.0
+    served = [w.id for w in factory.workloads if isinstance(w, Served) and total[w.id] > 0]
+    return tuple(_uplink(workload, local[workload] / total[workload]) for workload in served)
+
+
+def _uplink(workload: str, share: float) -> Uplink:
+    state = "runs" if share >= WHOLE else "stops" if share <= NONE else "degrades"
+    return Uplink(workload=workload, state=state, local_share=share)
