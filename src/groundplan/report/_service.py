@@ -16,7 +16,7 @@ from groundplan.spec import AnyWorkload, ControlWorkload, LlmWorkload, PretrainW
 KEPT = {
     "none": "",
     "node": ", survives the loss of a node where it has nodes",
-    "site": ", survives the loss of a node where it has nodes, and of a site with {share} of the peak served",
+    "site": ", survives the loss of a node where it has nodes, and of a site at {share} of the peak it serves",
 }
 
 

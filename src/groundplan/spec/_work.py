@@ -95,8 +95,8 @@ class Workload(Strict):
     isolation: Literal["gpu", "node"] = "gpu"
     """gpu: a replica has whole GPUs but shares nodes; node: nobody else on its nodes."""
     survives: Literal["none", "node", "site"] = "none"
-    """node: one spare replica, and N+k nodes on own hardware (rented replicas may share a node); site: also
-    `failover_share` of the peak with any one site lost."""
+    """node: at least two replicas, and spare nodes in every pool where it runs, owned or rented, so that the loss of
+    any one node leaves enough; site: also `failover_share` of the peak that is served with any one site lost."""
     failover_share: Share = 1.0
 
 
