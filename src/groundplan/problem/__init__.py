@@ -2,15 +2,18 @@
 
 from groundplan.problem._build import build, build_from_tables, most_replicas, rules_of
 from groundplan.problem._calendar import Calendar, calendar_of
+from groundplan.problem._check import stocked
 from groundplan.problem._demand import Commodity, Job, Window, commodities, jobs
 from groundplan.problem._network import link_between, network_ms
 from groundplan.problem._pools import Pool, Rental, spare_nodes
 from groundplan.problem._problem import BatchCell, Cell, PowerSite, Problem, TokenCell
+from groundplan.problem._restrict import Choice, restricted
 
 __all__ = [
     "BatchCell",
     "Calendar",
     "Cell",
+    "Choice",
     "Commodity",
     "Job",
     "Pool",
@@ -27,6 +30,8 @@ __all__ = [
     "link_between",
     "most_replicas",
     "network_ms",
+    "restricted",
     "rules_of",
     "spare_nodes",
+    "stocked",
 ]

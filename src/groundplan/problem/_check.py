@@ -26,7 +26,7 @@ def _uncovered(problem: Problem, i: int) -> Issue | None:
     able = np.zeros(problem.periods, dtype=bool)
     for cell in problem.cells:
         if cell.commodity == i:
-            able |= cell.allowed & _stocked(problem, cell.pool)
+            able |= cell.allowed & stocked(problem, cell.pool)
     for token in problem.token_cells:
         if token.commodity == i:
             able |= token.allowed
@@ -38,7 +38,7 @@ def _undone(problem: Problem, j: int) -> Issue | None:
     able = np.zeros(problem.periods, dtype=bool)
     for cell in problem.batch_cells:
         if cell.job == j:
-            able |= cell.allowed & _stocked(problem, cell.pool)
+            able |= cell.allowed & stocked(problem, cell.pool)
     missing = [window for window in job.windows if not able[list(window.periods)].any()]
     if not missing or not job.workload.required:
         return None
@@ -48,7 +48,7 @@ def _undone(problem: Problem, j: int) -> Issue | None:
     return _gap(problem, needed, job.workload.id, job.origin)
 
 
-def _stocked(problem: Problem, g: int) -> np.ndarray:
+def stocked(problem: Problem, g: int) -> np.ndarray:
     """[period] whether the pool can hold any node at all by then."""
     pool = problem.pools[g]
     stocked = np.zeros(problem.periods, dtype=bool)
