@@ -9,6 +9,7 @@ import pytest
 
 from groundplan.catalog import Catalog, model_from_hf_config
 from groundplan.errors import CatalogError
+from groundplan.spec import LoadedSpec, loads, starter
 
 CATALOG = Catalog.default()
 LLAMA = {
@@ -131,3 +132,75 @@ def test_unreadable_files_are_named(tmp_path: Path):
 )  # fmt: skip
 def test_the_format_of_the_checkpoint_is_read(quantized: dict, precision: str):
     assert model_from_hf_config({**LLAMA, "quantization_config": quantized}, name="m").native_precision == precision
+
+
+def _packed(**weights: object) -> dict[str, object]:
+    groups = {"group_0": {"weights": weights, "targets": ["Linear"]}}
+    return {**LLAMA, "quantization_config": {"quant_method": "compressed-tensors", "config_groups": groups}}
+
+
+@pytest.mark.parametrize(("kind", "bits", "precision"), [("float", 8, "fp8"), ("int", 8, "int8"), ("int", 4, "int4")])
+def test_compressed_tensors_state_the_format_of_the_weights(kind, bits, precision):
+    assert model_from_hf_config(_packed(type=kind, num_bits=bits), name="m").native_precision == precision
+
+
+def test_compressed_tensors_of_an_unread_format_are_refused():
+    with pytest.raises(CatalogError, match="weights of int 3"):
+        model_from_hf_config(_packed(type="int", num_bits=3), name="m")
+
+
+@pytest.mark.parametrize("base", [LLAMA, QWEN_MOE, DEEPSEEK, GPT_OSS, GEMMA, EXAONE], ids=lambda c: c["model_type"])
+def test_a_value_of_the_wrong_type_never_gets_past_the_reader_as_another_error(base):
+    for key in base:
+        for value in ("x", -1, 0, 1.5, [], {}, True, [1], {"a": 1}, 10**40):
+            try:
+                card = model_from_hf_config({**base, key: value}, name="m")
+            except CatalogError as error:
+                assert error.issues[0].hint
+            else:
+                assert card.arch.layers >= 1
+
+
+# --- models that a factory file brings ---
+
+OURS = {"id": "ours", "config": LLAMA}
+
+
+def _file(*models: dict[str, object], rate: str = "") -> LoadedSpec:
+    head = f"money:\n  exchange_rates: [{rate}]" if rate else "money:"
+    text = starter().replace("model: qwen3-8b", "model: ours" if models else "model: qwen3-8b").replace("money:", head)
+    return loads(text + f"\nmodels: {json.dumps(models)}\n")
+
+
+def test_a_file_brings_its_models_and_the_fingerprint_stays():
+    catalog = CATALOG.for_file(_file(OURS))
+    assert catalog.model("ours").arch == CATALOG.model("llama-3.1-8b").arch
+    assert catalog.content_hash == CATALOG.content_hash
+    assert CATALOG.models.find("ours") is None
+    assert catalog.for_file(_file(OURS)).model("ours") == catalog.model("ours")
+    assert catalog.for_file(_file()).models.find("ours") is None
+
+
+def test_a_model_of_the_catalogue_or_of_an_unknown_kind_is_refused_with_its_line():
+    known = _file({"id": "ours", "config": {**LLAMA, "model_type": "mamba"}})
+    with pytest.raises(CatalogError, match=r"factory.yaml:\d+: model ours: key model_type: unknown 'mamba'"):
+        CATALOG.for_file(known)
+    text = starter() + f"\nmodels: {json.dumps([{**OURS, 'id': 'qwen3-8b'}])}\n"
+    with pytest.raises(CatalogError, match="in the catalogue already, as qwen3-8b"):
+        CATALOG.for_file(loads(text))
+
+
+KRW = "{currency: KRW, local_per_usd: %s, dated: 2026-11-01, source: {who: bank, kind: vendor, dated: 2026-11-01}}"
+
+
+def test_an_exchange_rate_far_from_the_dated_one_is_refused_and_names_both():
+    for fine in ("1380", "2000", "700"):
+        CATALOG.for_file(_file(rate=KRW % fine))
+    with pytest.raises(CatalogError) as caught:
+        CATALOG.for_file(_file(rate=KRW % "0.000725"))
+    (issue,) = caught.value.issues
+    assert issue.what == "exchange rate 0.000725 KRW per US dollar is far from the 1380 of the catalogue (2025-10-01)"
+    assert issue.hint == "write KRW for one US dollar: 1379.31, not its inverse"
+    assert issue.where.startswith("factory.yaml:")
+    with pytest.raises(CatalogError, match=r"3000 KRW per US dollar is far from the 1380"):
+        CATALOG.for_file(_file(rate=KRW % "3000"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from hashlib import sha256
 from importlib.resources import files
@@ -15,12 +15,13 @@ from pydantic import ValidationError
 
 from groundplan.catalog._accelerators import Accelerator
 from groundplan.catalog._base import BITS, Precision, Row, Table, figure_paths, figure_source, squash
+from groundplan.catalog._file import model_issues, own_card, rate_issues
 from groundplan.catalog._models import ModelCard
 from groundplan.catalog._places import CloudOffer, Country, FxRate
 from groundplan.catalog._servers import Server
 from groundplan.catalog._tariffs import Tariff
 from groundplan.errors import CatalogError, Issue
-from groundplan.spec import Source
+from groundplan.spec import LoadedSpec, OwnModel, Source
 
 R = TypeVar("R", bound=Row)
 
@@ -38,8 +39,10 @@ ACCELERATOR_POWER_SLACK = 0.9
 class Catalog:
     """All tables. Immutable: `Catalog.default()` may be shared; `Catalog(data)` reads other TOML texts."""
 
-    def __init__(self, texts: Mapping[str, str]) -> None:
+    def __init__(self, texts: Mapping[str, str], own_models: Sequence[ModelCard] = ()) -> None:
         self.texts: Mapping[str, str] = MappingProxyType(dict(texts))
+        self.own_models: tuple[ModelCard, ...] = tuple(own_models)
+        """Models of one factory file, beside those of the tables; a plan holds them by the hash of its file."""
 
     @staticmethod
     @cache
@@ -76,7 +79,22 @@ class Catalog:
 
     @cached_property
     def models(self) -> Table[ModelCard]:
-        return Table("model", self._rows("models", ModelCard))
+        return Table("model", (*self._rows("models", ModelCard), *self.own_models))
+
+    def with_models(self, models: Sequence[OwnModel]) -> Catalog:
+        """This catalogue with the models of one factory file instead of any other's; `content_hash` stays."""
+        if not models and not self.own_models:
+            return self
+        shipped = Catalog(self.texts)
+        return Catalog(self.texts, [own_card(model, shipped.models) for model in models])
+
+    def for_file(self, loaded: LoadedSpec) -> Catalog:
+        """`with_models` of a file; CatalogError with file and line where it contradicts the tables (exchange rates)."""
+        shipped = Catalog(self.texts)
+        fx_rates = shipped.fx_rates.rows if "fx" in self.texts and loaded.factory.money.exchange_rates else ()
+        if issues := [*rate_issues(loaded, fx_rates, self.tariffs.rows), *model_issues(loaded, shipped.models)]:
+            raise CatalogError(issues)
+        return self.with_models(loaded.factory.models)
 
     @cached_property
     def tariffs(self) -> Table[Tariff]:

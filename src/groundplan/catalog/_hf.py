@@ -56,6 +56,7 @@ READ = frozenset({
 DTYPES: Mapping[str, Precision] = {
     "bfloat16": "bf16", "float16": "bf16", "float32": "fp32", "torch.bfloat16": "bf16", "torch.float16": "bf16",
 }  # fmt: skip
+MOST, MOST_LAYERS = 10**8, 10**4
 
 
 def model_from_hf_config(config: Mapping[str, Any] | Path | str, *, name: str) -> ModelCard:
@@ -66,7 +67,10 @@ def model_from_hf_config(config: Mapping[str, Any] | Path | str, *, name: str) -
     Parameter totals are recomputed from the shape; of a multimodal model only the text decoder is read.
     """
     raw, where = _read(config, name)
-    reader = _Reader({**raw, **raw.get("text_config", {})}, where)
+    text = raw.get("text_config") or {}
+    if not isinstance(text, Mapping):
+        raise CatalogError(Issue("hf-config", where, f"key text_config: {text!r} is no mapping", "correct the file"))
+    reader = _Reader({**raw, **text}, where)
     reader.refuse_unknown()
     try:
         arch = _arch(reader)
@@ -122,7 +126,16 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, int):
             what = "missing" if value is None else f"{value!r} is not a whole number"
             raise self.error(names[0], what, "state it in the file")
+        if not 1 <= value <= MOST:
+            raise self.error(names[0], f"is not between 1 and {MOST:,}", "correct the file")
         return value
+
+    def layers(self) -> int:
+        """Number of layers."""
+        layers = self.whole("num_hidden_layers", "num_layers")
+        if layers > MOST_LAYERS:
+            raise self.error("num_hidden_layers", f"is above {MOST_LAYERS:,}", "correct the file")
+        return layers
 
     def unless(self, key: str, allowed: object) -> None:
         if self.keys.get(key) not in (None, allowed):
@@ -135,7 +148,7 @@ def _arch(r: _Reader) -> TransformerArch:
     kv_default = None if r.type in STATE_KV_HEADS else heads
     window, global_layers = _window(r)
     shape = {
-        "layers": r.whole("num_hidden_layers", "num_layers"),
+        "layers": r.layers(),
         "hidden": hidden,
         "heads": heads,
         "kv_heads": r.first("num_key_value_heads") or kv_default or r.whole("num_key_value_heads"),
@@ -173,7 +186,7 @@ def _mla(r: _Reader) -> MlaArch | None:
 
 
 def _experts(r: _Reader) -> dict[str, int]:
-    if r.first("num_experts", "n_routed_experts", "num_local_experts") is None:
+    if not r.first("num_experts", "n_routed_experts", "num_local_experts"):
         return {}
     r.unless("moe_layer_freq", 1)
     r.unless("decoder_sparse_step", 1)
@@ -199,7 +212,7 @@ def _window(r: _Reader) -> tuple[int | None, int | None]:
     """(window in tokens, layers with full attention); (None, None) = full attention everywhere."""
     if r.first("sliding_window") is None or r.keys.get("use_sliding_window") is False:
         return None, None
-    layers = r.whole("num_hidden_layers", "num_layers")
+    layers = r.layers()
     kinds, pattern = r.first("layer_types"), r.first("sliding_window_pattern")
     if kinds is not None:
         return r.whole("sliding_window"), _full_layers(r, kinds, layers)
@@ -212,8 +225,10 @@ def _window(r: _Reader) -> tuple[int | None, int | None]:
     raise r.error("layer_types", "missing beside sliding_window", "state which layers have full attention")
 
 
-def _full_layers(r: _Reader, kinds: list[str], layers: int) -> int:
-    strange = sorted(set(kinds) - {"full_attention", "sliding_attention"})
+def _full_layers(r: _Reader, kinds: object, layers: int) -> int:
+    if not isinstance(kinds, list):
+        raise r.error("layer_types", f"{kinds!r} is no list", "name the attention of each layer")
+    strange = sorted({str(kind) for kind in kinds} - {"full_attention", "sliding_attention"})
     if strange or len(kinds) != layers:
         what = f"unsupported {', '.join(strange)}" if strange else f"{len(kinds)} entries for {layers} layers"
         raise r.error("layer_types", what, "add a card to the catalogue")
@@ -222,6 +237,8 @@ def _full_layers(r: _Reader, kinds: list[str], layers: int) -> int:
 
 def _precision(r: _Reader) -> Precision:
     quantized = r.first("quantization_config")
+    if quantized is not None and not isinstance(quantized, Mapping):
+        raise r.error("quantization_config", f"{quantized!r} is no mapping", "give the block of the checkpoint")
     if quantized is not None:
         return _quantized(r, quantized)
     value = str(r.first("torch_dtype", "dtype") or "")
@@ -240,4 +257,20 @@ def _quantized(r: _Reader, quantized: Mapping[str, Any]) -> Precision:
         return "fp4"
     if method in ("awq", "gptq", "bitsandbytes") and bits in (4, 8):
         return "int4" if bits == 4 else "int8"
+    if method == "compressed-tensors":
+        return _compressed(r, quantized)
     raise r.error("quantization_config", f"unknown format {method or algorithm!r}", "state fp8, mxfp4, awq or gptq")
+
+
+def _compressed(r: _Reader, quantized: Mapping[str, Any]) -> Precision:
+    """Format of the weights (compressed-tensors); groups of more than one format are refused."""
+    groups = quantized.get("config_groups")
+    weights = [group.get("weights") or {} for group in groups.values()] if isinstance(groups, Mapping) else []
+    formats = {(str(w.get("type", "")), w.get("num_bits")) for w in weights if isinstance(w, Mapping)}
+    known: dict[tuple[str, Any], Precision] = {
+        ("float", 8): "fp8", ("int", 8): "int8", ("float", 4): "fp4", ("int", 4): "int4",
+    }  # fmt: skip
+    if len(formats) != 1 or (found := known.get(next(iter(formats)))) is None:
+        said = ", ".join(sorted(f"{kind} {bits}" for kind, bits in formats)) or "none"
+        raise r.error("quantization_config.config_groups", f"weights of {said}", "one format of 8 or 4 bits is read")
+    return found

@@ -35,7 +35,7 @@ LEAST_SPLIT = 0.1
 
 def build(loaded: LoadedSpec, catalog: Catalog, progress: Progress = lambda _: None) -> Problem:
     """Evaluate law and speed for every cell, then assemble. Raises CatalogError and Infeasible."""
-    factory = loaded.factory
+    factory, catalog = loaded.factory, catalog.for_file(loaded)
     calendar = calendar_of(factory)
     found_pools, closed = pools(factory, catalog, calendar)
     there = {(pool.site.id, pool.server.id) for pool in found_pools}

@@ -21,7 +21,8 @@ class Facts:
     """A plan, the file it answers, the catalogue and the judgement of `verify`, side by side."""
 
     def __init__(self, plan: Plan, loaded: LoadedSpec, catalog: Catalog, report: Report) -> None:
-        self.plan, self.loaded, self.catalog, self.report = plan, loaded, catalog, report
+        self.plan, self.loaded, self.report = plan, loaded, report
+        self.catalog = catalog.with_models(loaded.factory.models)
         self.factory: Factory = loaded.factory
         self.sites = {site.id: site for site in self.factory.sites}
         self.places = {

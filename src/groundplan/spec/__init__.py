@@ -4,6 +4,7 @@ from groundplan.spec._base import Strict, month_number
 from groundplan.spec._factory import Bucket, Factory, Periods, Profile, SolveSettings
 from groundplan.spec._law import DataClass, HeldPermit, Rule, RuleForbid, RuleWhen
 from groundplan.spec._load import LoadedSpec, examples_path, load, loads
+from groundplan.spec._models import OwnModel, read_model
 from groundplan.spec._money import (
     Budgets,
     Delivery,
@@ -76,6 +77,7 @@ __all__ = [
     "OnPremiseFloor",
     "OnceDemand",
     "Overheads",
+    "OwnModel",
     "Periods",
     "PowerBlock",
     "Precision",
@@ -106,6 +108,7 @@ __all__ = [
     "load",
     "loads",
     "month_number",
+    "read_model",
     "schema",
     "starter",
 ]

@@ -186,7 +186,7 @@ def currencies(factory: Factory) -> Iterator[Fault]:
 
 
 def unused(factory: Factory) -> Iterator[Fault]:
-    """Zones, profiles, data classes and links are used by some demand."""
+    """Zones, profiles, data classes, models and links are used by some demand."""
     origins = {demand.origin for workload in factory.workloads for demand in workload.demand}
     used_profiles = {d.profile for w in factory.workloads if isinstance(w, Served) for d in w.demand}
     used_classes = {name for workload in factory.workloads for name in workload.data_classes}
@@ -202,6 +202,10 @@ def unused(factory: Factory) -> Iterator[Fault]:
         if data_class.id not in used_classes:
             what = f"no workload has data of class {data_class.id!r}"
             yield Fault(("data_classes", index), "unused", what, hint)
+    named = {getattr(workload, "model", "") for workload in factory.workloads}
+    for index, model in enumerate(factory.models):
+        if model.id not in named:
+            yield Fault(("models", index), "unused", f"no workload runs model {model.id!r}", hint)
     for index, link in enumerate(factory.links):
         if link.origin not in origins:
             what = f"link from {link.origin!r}, where no demand arises"

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from groundplan.spec._base import Count, Id, Month, PositiveCount, Share, Strict
 from groundplan.spec._law import DataClass, HeldPermit, Rule
+from groundplan.spec._models import OwnModel
 from groundplan.spec._money import Budgets, Existing, Money, PurchaseOffer, RentalOffer, TokenOffer
 from groundplan.spec._place import Link, Site, Zone
 from groundplan.spec._work import AnyWorkload, OnPremiseFloor
@@ -81,6 +82,8 @@ class Factory(Strict):
     zones: tuple[Zone, ...] = ()
     sites: tuple[Site, ...] = Field(min_length=1)
     links: tuple[Link, ...] = ()
+    models: tuple[OwnModel, ...] = ()
+    """Models that the catalogue does not have."""
     workloads: tuple[AnyWorkload, ...] = Field(min_length=1)
     purchases: tuple[PurchaseOffer, ...] = ()
     rentals: tuple[RentalOffer, ...] = ()

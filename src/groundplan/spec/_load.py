@@ -12,6 +12,7 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 from groundplan.errors import Issue, SpecError
+from groundplan.spec._carry import carry_models
 from groundplan.spec._check import check
 from groundplan.spec._document import MAX_BYTES, Document, Path, Place, Value, read_document
 from groundplan.spec._factory import Factory
@@ -38,9 +39,9 @@ class LoadedSpec:
 
     def where(self, path: Path) -> str:
         """``file:line`` of a path, or of its nearest ancestor that stands in the file."""
-        while path not in self.lines:
+        while path and path not in self.lines:
             path = path[:-1]
-        return f"{self.files[path]}:{self.lines[path]}"
+        return f"{self.files[path]}:{self.lines[path]}" if path in self.lines else str(self.path)
 
 
 def load(path: str | FilePath) -> LoadedSpec:
@@ -147,6 +148,7 @@ def _merge_places(places: dict[Path, Place], others: Mapping[Path, Place], key: 
 
 
 def _checked(document: Document, path: FilePath) -> LoadedSpec:
+    document.issues += list(carry_models(document))
     factory, faults = _validated(document.data)
     if faults or document.issues or factory is None:
         raise SpecError(sorted({*document.issues, *(fault.issue(document) for fault in faults)}, key=_order))

@@ -45,8 +45,8 @@ _NOT_YET: Mapping[str, str] = {
     "existing.*.lease": "Leases already signed are not planned yet.",
 }
 TABLES: tuple[str, ...] = (
-    "buckets", "profiles", "data_classes", "rules", "zones", "sites", "workloads", "purchases", "rentals",
-    "token_offers", "existing",
+    "buckets", "profiles", "data_classes", "rules", "zones", "sites", "models", "workloads", "purchases",
+    "rentals", "token_offers", "existing",
 )  # fmt: skip
 # Where a name stands, and the tables that must have it.
 REFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (

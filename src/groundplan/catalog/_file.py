@@ -1,0 +1,55 @@
+"""What a factory file brings to the catalogue: models of its own; and where it contradicts what the tables know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+
+from groundplan.catalog._base import Table
+from groundplan.catalog._hf import model_from_hf_config
+from groundplan.catalog._models import ModelCard
+from groundplan.catalog._places import FxRate
+from groundplan.catalog._tariffs import Tariff
+from groundplan.errors import CatalogError, Issue
+from groundplan.spec import ExchangeRate, LoadedSpec, OwnModel
+
+MOST_RATE_FACTOR = 2.0
+"""No currency of the tables moved further in a decade; a rate that is upside down is off by far more."""
+
+
+def own_card(model: OwnModel, shipped: Table[ModelCard]) -> ModelCard:
+    """The card of a configuration; CatalogError for an id of the catalogue or an unknown configuration."""
+    if (known := shipped.find(model.id)) is not None:
+        what = f"model {model.id} is in the catalogue already, as {known.id}"
+        raise CatalogError(Issue("catalog-ambiguous", f"models[{model.id}]", what, "give it an id of its own"))
+    return model_from_hf_config(model.config, name=model.id)
+
+
+def model_issues(loaded: LoadedSpec, shipped: Table[ModelCard]) -> Iterator[Issue]:
+    """What is wrong with the models of a file, each with its line."""
+    for index, model in enumerate(loaded.factory.models):
+        try:
+            own_card(model, shipped)
+        except CatalogError as error:
+            where = loaded.where(("models", index))
+            yield from (Issue(i.code, where, f"model {model.id}: {i.what}", i.hint) for i in error.issues)
+
+
+def rate_issues(loaded: LoadedSpec, fx_rates: Iterable[FxRate], tariffs: Iterable[Tariff]) -> Iterator[Issue]:
+    """Exchange rates more than a factor of two off the dated one of the tables (else of a tariff in that currency)."""
+    known = {row.currency: (row.fx_local_per_usd, row.effective_from, f"tariff {row.id}") for row in tariffs}
+    known |= {row.currency: (row.fx_local_per_usd, row.dated, "the catalogue") for row in fx_rates}
+    for index, rate in enumerate(loaded.factory.money.exchange_rates):
+        if rate.currency in known:
+            where = loaded.where(("money", "exchange_rates", index, "local_per_usd"))
+            yield from _rate_issue(rate, *known[rate.currency], where)
+
+
+def _rate_issue(rate: ExchangeRate, there: float, dated: date, who: str, where: str) -> Iterator[Issue]:
+    here, name = rate.local_per_usd, rate.currency
+    if there / MOST_RATE_FACTOR <= here <= there * MOST_RATE_FACTOR:
+        return
+    what = f"exchange rate {here:g} {name} per US dollar is far from the {there:g} of {who} ({dated})"
+    upside_down = there / MOST_RATE_FACTOR <= 1 / here <= there * MOST_RATE_FACTOR
+    hint = f"write {name} for one US dollar" + (f": {1 / here:.6g}, not its inverse" if upside_down else "")
+    yield Issue("exchange-rate", where, what, hint)
