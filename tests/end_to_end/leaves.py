@@ -112,7 +112,7 @@ def _others(value: Any, entry: dict[str, Any]) -> Iterator[Any]:
         case str():
             yield from _other_texts(value)
         case dict():
-            yield from ({**value, key: 0.6 * share} for key, share in value.items())
+            yield from ({**value, key: 0.6 * share} for key, share in value.items() if isinstance(share, int | float))
         case list():
             yield from _other_lists(value, entry)
 

@@ -34,12 +34,12 @@ from groundplan.problem import build
 from groundplan.report._facts import Facts
 from groundplan.report._headline import banner, headline, title_of
 from groundplan.report._page import SECTIONS
-from groundplan.spec import LoadedSpec, schema
+from groundplan.spec import LoadedSpec, load, schema
 from groundplan.spec._load import _validated
 from groundplan.verify import Report, verify
 
-CATALOG = Catalog.default()
 RICH = Path(__file__).with_name("rich.yaml")
+CATALOG = Catalog.default().for_file(load(RICH))
 SCHEMA = schema()
 LEAVES = leaves(SCHEMA)
 DRAWN = ("cost", "power")
