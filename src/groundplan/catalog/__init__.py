@@ -16,6 +16,7 @@ from groundplan.catalog._models import (
     VlaArch,
     WorldArch,
 )
+from groundplan.catalog._own import OwnCosts, ServerPrice, own_costs, server_price
 from groundplan.catalog._places import CloudOffer, Country, FxRate, TokenPrice, token_price
 from groundplan.catalog._rules import (
     ChipTest,
@@ -33,6 +34,7 @@ from groundplan.catalog._rules import (
 )
 from groundplan.catalog._servers import Server
 from groundplan.catalog._tariffs import DAY_TYPES, DayType, EnergyBlock, Tariff
+from groundplan.catalog._token_offers import TokenOffer, token_offers
 
 __all__ = [
     "BITS",
@@ -56,11 +58,14 @@ __all__ = [
     "MlaArch",
     "ModelCard",
     "NamedRow",
+    "OwnCosts",
     "Precision",
     "Row",
     "Server",
+    "ServerPrice",
     "StreamArch",
     "Tariff",
+    "TokenOffer",
     "TokenPrice",
     "TowerArch",
     "TransformerArch",
@@ -75,7 +80,10 @@ __all__ = [
     "figure_source",
     "free_labels",
     "model_from_hf_config",
+    "own_costs",
     "rules",
     "rules_as_of",
+    "server_price",
+    "token_offers",
     "token_price",
 ]

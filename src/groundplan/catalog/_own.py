@@ -99,9 +99,7 @@ def server_price(server: Server) -> ServerPrice | None:
     assert server.price_scope is not None
     assert server.price_dated is not None
     said = dict.fromkeys(figure_source(server, name) for name in ("price_usd_low", "price_usd_high"))
-    return ServerPrice(
-        server.price_usd_low, server.price_usd_high, server.price_scope, server.price_dated, tuple(said)
-    )
+    return ServerPrice(server.price_usd_low, server.price_usd_high, server.price_scope, server.price_dated, tuple(said))
 
 
 def _built(server: Server) -> ServerPrice | None:
