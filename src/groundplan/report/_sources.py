@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 
-from groundplan.catalog import rules_as_of, token_price
+from groundplan.catalog import rules_as_of
 from groundplan.report._bought import source_words
 from groundplan.report._facts import Facts
 from groundplan.report._html import Html, join, listing, table, tag
+from groundplan.report._priced import rental_price, token_prices
 from groundplan.report._stated import latency, search, stated
 from groundplan.report._words import count, figure, fixed, month_name, percent, whole
 from groundplan.spec import Source, TokenOffer
@@ -64,34 +64,16 @@ def _offers(facts: Facts) -> Iterator[Priced]:
             offer.source,
         )
     for rental in facts.factory.rentals:
-        if rental.price_usd_per_node_hour is not None and rental.source is not None:
-            hourly, source = rental.price_usd_per_node_hour, rental.source
-        else:
-            listed = facts.catalog.offers[rental.cloud_offer or ""]
-            hourly, source = (
-                _node_hour(facts, rental.server, listed.price_usd_per_gpu_hour, listed.price_usd_per_hour),
-                listed.source,
-            )
+        hourly, source = rental_price(facts, rental)
         what = f"{facts.server(rental.server).name}, {rental.term}, up to {whole(rental.quota_nodes)} nodes"
         yield rental.id, what, f"{fixed(hourly, 2)} a node and hour", "node", source
     for tokens in facts.factory.token_offers:
         yield _token_row(facts, tokens)
 
 
-def _node_hour(facts: Facts, server: str, per_gpu: float, per_instance: float) -> float:
-    """A listed instance price for the accelerators of the node that is rented."""
-    gpus = facts.server(server).accelerators_count
-    return per_gpu * gpus if gpus else per_instance
-
-
 def _token_row(facts: Facts, offer: TokenOffer) -> Priced:
-    if offer.input_usd_per_mtok is not None and offer.output_usd_per_mtok is not None:
-        prices, source = (offer.input_usd_per_mtok, offer.output_usd_per_mtok), offer.source
-    else:
-        year, month = facts.calendar(0)
-        listed = token_price(offer.provider or "", offer.provider_model or "", on=date(year, month, 1))
-        prices, source = (listed.input_usd_per_mtok, listed.output_usd_per_mtok), listed.source
-    said = f"{fixed(prices[0], 2)} in, {fixed(prices[1], 2)} out, a million tokens"
+    usd_in, usd_out, source = token_prices(facts, offer)
+    said = f"{fixed(usd_in, 2)} in, {fixed(usd_out, 2)} out, a million tokens"
     what = offer.provider_model or ", ".join(offer.workloads)
     quoted = (
         f"TTFT {offer.ttft_ms:g} ms, TPOT {offer.tpot_ms:g} ms, up to {offer.quota_requests_per_s:g} requests a second"
