@@ -7,20 +7,48 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from groundplan.plan import Plan
-    from groundplan.problem import Problem
+    from groundplan.problem import Diagnosis, Floor, Problem
 
-__all__ = ["solve"]
+__all__ = ["diagnose", "has_plan", "solve"]
+DIAGNOSIS_S = 55.0
 
 
 def _silent(_: str) -> None:
     return
 
 
-def solve(problem: Problem, *, relax: bool = False, progress: Callable[[str], None] = _silent) -> Plan:
+def solve(
+    problem: Problem,
+    *,
+    relax: bool = False,
+    floor: Floor | None = None,
+    progress: Callable[[str], None] = _silent,
+) -> Plan:
     """The least-cost plan, rounded, fixed and solved again; see `docs/conventions.md` for what its figures mean.
 
-    `relax`: the linear relaxation rounded up, for comparison. Raises Infeasible and NoPlanFound.
+    `relax`: the linear relaxation rounded up, for comparison. `floor`: what chosen ways must carry, whatever it
+    costs. Raises Infeasible and NoPlanFound.
     """
-    from groundplan.optimize import _solve
+    from groundplan.optimize import _model, _solve
 
-    return _solve.solve(problem, relax=relax, progress=progress)
+    families = _model.FAMILIES if floor is None else _model.with_floor(floor)
+    return _solve.solve(problem, relax=relax, families=families, progress=progress)
+
+
+def diagnose(
+    problem: Problem, *, seconds: float = DIAGNOSIS_S, progress: Callable[[str], None] = _silent
+) -> Diagnosis | None:
+    """Which limits of a problem without a plan are in conflict, and the least that each would have to give.
+
+    About `seconds` of wall time at most; None where no conflict was found in it. Each relaxation was solved for.
+    """
+    from groundplan.optimize import _diagnose
+
+    return _diagnose.diagnose(problem, seconds, progress)
+
+
+def has_plan(problem: Problem, seconds: float) -> bool | None:
+    """Whether any plan exists, whatever it costs; None where that is not known in time."""
+    from groundplan.optimize import _elastic
+
+    return _elastic.has_plan(problem, seconds)

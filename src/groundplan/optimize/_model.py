@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from groundplan.optimize import _assets, _batch, _limits, _serving
 from groundplan.optimize._algebra import Columns, Constraint, Expression
+from groundplan.optimize._floor import forced
 from groundplan.optimize._frame import Frame
 from groundplan.optimize._ledger import Ledger, ledger
 from groundplan.optimize._serving import Rows
 from groundplan.optimize._variables import Variables, add_variables
-from groundplan.problem import Problem
+from groundplan.problem import Floor, Problem
 
 Family = Callable[[Frame, Variables, Ledger], Rows]
 
@@ -70,6 +71,11 @@ class Program:
     rows: tuple[tuple[str, Constraint], ...]
     cost: Expression
     """Net present cost [US dollars]."""
+
+
+def with_floor(floor: Floor) -> dict[str, Family]:
+    """All families, and one more: chosen ways carry a share."""
+    return {**FAMILIES, "forced": _plain(forced(floor))}
 
 
 def program(problem: Problem, families: dict[str, Family] = FAMILIES) -> Program:

@@ -1,4 +1,4 @@
-"""A problem with fewer choices: what a comparison of alternatives solves. A plan of it is a plan of the whole."""
+"""A problem with fewer choices, or with some that must be taken: what comparisons solve. Its plans are plans of the whole."""
 
 from __future__ import annotations
 
@@ -29,6 +29,18 @@ class Choice:
         groups = problem.cells, problem.batch_cells, problem.token_cells
         masks = (np.array([way.allowed for way in group], dtype=bool) for group in groups)
         return Choice(*(mask.reshape(-1, problem.periods) for mask in masks))
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Ways, by their index in the problem, that must together carry a share of what asks for them."""
+
+    share: float
+    """Of the volume (load x hours, or work) of their commodities and jobs, in `periods`."""
+    periods: tuple[int, ...]
+    cells: tuple[int, ...] = ()
+    batch_cells: tuple[int, ...] = ()
+    token_cells: tuple[int, ...] = ()
 
 
 def restricted(problem: Problem, choice: Choice, *, acquire: bool = True) -> Problem:

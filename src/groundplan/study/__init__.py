@@ -2,18 +2,27 @@
 
 from groundplan.study._base import Base, Planned
 from groundplan.study._compare import Compared, compare
+from groundplan.study._price import price
+from groundplan.study._price_break import BreakEven
+from groundplan.study._price_types import PriceAnswer, PriceQuestion, PriceRow, PriceVerdict
 from groundplan.study._types import Alternative, Comparison, Flip, Priced, Stay, Uplink, Verdict
 
 __all__ = [
     "Alternative",
     "Base",
+    "BreakEven",
     "Compared",
     "Comparison",
     "Flip",
     "Planned",
+    "PriceAnswer",
+    "PriceQuestion",
+    "PriceRow",
+    "PriceVerdict",
     "Priced",
     "Stay",
     "Uplink",
     "Verdict",
     "compare",
+    "price",
 ]

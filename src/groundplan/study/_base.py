@@ -9,7 +9,7 @@ from groundplan.catalog import Catalog
 from groundplan.errors import RuleBroken
 from groundplan.optimize import solve
 from groundplan.plan import Plan, PointRow, RefusalRow, StaffingRow
-from groundplan.problem import Problem, build, build_from_tables
+from groundplan.problem import Floor, Problem, build, build_from_tables
 from groundplan.spec import LoadedSpec
 from groundplan.verify import Report, verify
 
@@ -52,9 +52,9 @@ class Base:
         """The problem of the same file at other prices."""
         return build_from_tables(loaded, self.catalog, self.points, self.staffing, self.refusals)
 
-    def planned(self, problem: Problem, loaded: LoadedSpec) -> Planned:
-        """Solve, and judge. Raises Infeasible, LimitReached, and RuleBroken for a plan that `verify` rejects."""
-        plan = solve(problem)
+    def planned(self, problem: Problem, loaded: LoadedSpec, floor: Floor | None = None) -> Planned:
+        """Solve, and judge. Raises Infeasible, NoPlanFound, and RuleBroken for a plan that `verify` rejects."""
+        plan = solve(problem, floor=floor)
         report = verify(plan, loaded, self.catalog)
         if report.findings:
             raise RuleBroken(report.findings)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from groundplan.errors import GroundplanError, Infeasible, LimitReached
+from groundplan.errors import GroundplanError, Infeasible, LimitReached, NoPlanFound
 from groundplan.plan import Plan
 from groundplan.problem import Problem
 from groundplan.study._base import Base, Planned, Progress
@@ -83,7 +83,7 @@ def _try(base: Base, problem: Problem, first: Planned, way: Way, progress: Progr
         if _is_of_kind(first.plan, narrow.problem):
             return _Tried(way, stays, first, same=True)
         return _Tried(way, stays, base.planned(narrow.problem, base.loaded))
-    except (Infeasible, LimitReached) as error:
+    except (Infeasible, LimitReached, NoPlanFound) as error:
         return _Tried(way, stays, error=error)
     finally:
         progress(f"{way.title}: done")
@@ -131,7 +131,7 @@ def _flip(base: Base, problem: Problem, best: Planned, one: _Tried, progress: Pr
     recommended, first = (_line(base, lever, planned.plan) for planned in (best, one.planned))
     try:
         return flip(lever, recommended, first, one.planned.bound_usd, probe)
-    except (Infeasible, LimitReached):
+    except (Infeasible, LimitReached, NoPlanFound):
         return None
 
 
@@ -158,7 +158,7 @@ def _row(base: Base, best: Planned, one: _Tried, its_flip: Flip | None) -> Alter
 
 
 def _verdict(best: Planned, one: _Tried) -> tuple[Verdict, tuple[str, ...]]:
-    if isinstance(one.error, LimitReached):
+    if isinstance(one.error, (LimitReached, NoPlanFound)):
         return "no-plan", tuple(issue.what for issue in one.error.issues)
     if one.error is not None:
         return "infeasible", tuple(dict.fromkeys(issue.what for issue in one.error.issues))
