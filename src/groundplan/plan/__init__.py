@@ -1,6 +1,7 @@
 """The plan file: an immutable record that anyone can re-check."""
 
 from groundplan.plan._files import content_hash, plan_text, read_plan, write_plan
+from groundplan.plan._ledger import LedgerRow
 from groundplan.plan._plan import (
     CAPEX_LINES,
     COST_LINES,
@@ -38,6 +39,7 @@ __all__ = [
     "BurstRow",
     "CostRow",
     "FailoverRow",
+    "LedgerRow",
     "LinkRow",
     "LoadRow",
     "OrderRow",

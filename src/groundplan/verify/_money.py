@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from typing import NamedTuple
 
 from groundplan.catalog import DayType, Tariff, token_price
-from groundplan.plan import COST_LINES, BlockRow, OrderRow
+from groundplan.plan import COST_LINES, BlockRow, LedgerRow, OrderRow
 from groundplan.spec import LlmWorkload, RentalOffer, Served, TokenOffer, month_number
 from groundplan.verify._power import draw_kw
 from groundplan.verify._world import Span, World
 
-Payment = tuple[Span, Decimal]
+
+class Payment(NamedTuple):
+    """US dollars, when and where they fall, and for what; `docs/conventions.md` says what stands in each line."""
+
+    span: Span
+    usd: Decimal
+    place: str
+    item: str = ""
+    workload: str = ""
+
+
 DAY_WEIGHTS: Mapping[str, tuple[tuple[DayType, int], ...]] = {
     "weekday": (("weekday", 5),),
     "weekend": (("saturday", 1), ("sunday", 1)),
@@ -36,9 +47,22 @@ def evaluate(world: World) -> Mapping[tuple[str, str], Decimal]:
 def _evaluated(world: World) -> dict[tuple[str, str], Decimal]:
     found: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for line in COST_LINES:
-        for span, usd in LINES[line](world):
-            found[span.id, line] += usd
+        for payment in LINES[line](world):
+            found[payment.span.id, line] += payment.usd
     return {key: usd for key, usd in found.items() if usd}
+
+
+def ledger_rows(world: World) -> tuple[LedgerRow, ...]:
+    """The same payments by place, item and workload, in the order of periods and lines; nothing is left at zero."""
+    found: dict[tuple[int, int, str, str, str], Decimal] = defaultdict(Decimal)
+    for index, line in enumerate(COST_LINES):
+        for paid in LINES[line](world):
+            found[paid.span.index, index, paid.place, paid.item, paid.workload] += paid.usd
+    return tuple(
+        LedgerRow(world.spans[when].id, COST_LINES[line], place, item, workload, float(usd))
+        for (when, line, place, item, workload), usd in sorted(found.items())
+        if usd
+    )
 
 
 def npv(world: World, lines: Mapping[tuple[str, str], Decimal]) -> Decimal:
@@ -95,8 +119,8 @@ def _as_hardware(line: str) -> Callable[[World], Iterator[Payment]]:
         for order in world.plan.orders:
             usd = order.nodes * per_node(world, order, line)
             deposit = exact(world.purchases[order.offer].deposit_share)
-            yield world.span[order.period], usd * deposit
-            yield world.span[order.arrives], usd * (1 - deposit)
+            yield Payment(world.span[order.period], usd * deposit, order.site, order.offer)
+            yield Payment(world.span[order.arrives], usd * (1 - deposit), order.site, order.offer)
 
     return payments
 
@@ -109,7 +133,7 @@ def _block_usd(world: World, row: BlockRow) -> Decimal:
 
 def _facility(world: World) -> Iterator[Payment]:
     for row in world.plan.blocks:
-        yield world.span[row.period], _block_usd(world, row)
+        yield Payment(world.span[row.period], _block_usd(world, row), row.site, row.block)
 
 
 def _opening(world: World) -> Iterator[Payment]:
@@ -117,7 +141,7 @@ def _opening(world: World) -> Iterator[Payment]:
     for site, hosting in world.hosts:
         first = world.opening(site)
         if first is not None and site not in owned:
-            yield first, exact(hosting.opening_usd)
+            yield Payment(first, exact(hosting.opening_usd), site)
 
 
 # --- energy ---
@@ -130,7 +154,8 @@ def _energy(world: World) -> Iterator[Payment]:
             for bucket in world.plan.buckets:
                 kwh = world.sites[site].pue * draw_kw(world, site, span, bucket) * world.hours(span, bucket)
                 if kwh:
-                    yield span, exact(kwh) * energy_price(world, site, tariff, span, bucket)
+                    usd = exact(kwh) * energy_price(world, site, tariff, span, bucket)
+                    yield Payment(span, usd, site)
 
 
 def energy_price(world: World, site: str, tariff: Tariff, span: Span, bucket_id: str) -> Decimal:
@@ -164,7 +189,7 @@ def _demand_charge(world: World) -> Iterator[Payment]:
             continue
         tariff, span = world.catalog.tariff(hosting.tariff), world.span[row.period]
         charge = exact(tariff.demand_charge_usd_per_kw_month) * exchange(world, tariff)
-        yield span, exact(row.billed_peak_kw) * charge * span.months
+        yield Payment(span, exact(row.billed_peak_kw) * charge * span.months, row.site)
 
 
 # --- running ---
@@ -175,11 +200,13 @@ def _maintenance(world: World) -> Iterator[Payment]:
     for span in world.spans:
         for cohort in world.cohorts:
             if cohort.alive(span.start):
-                price = exact(world.purchases[cohort.order.offer].price_usd)
-                yield span, cohort.order.nodes * rate * price * span.months / 12
+                order = cohort.order
+                price = exact(world.purchases[order.offer].price_usd)
+                yield Payment(span, order.nodes * rate * price * span.months / 12, order.site, order.offer)
         for item in world.factory.existing:
             yearly_usd = exact(item.maintenance_usd_per_year)
-            yield span, world.kept(item, span.start) * yearly_usd * span.months / 12
+            usd = world.kept(item, span.start) * yearly_usd * span.months / 12
+            yield Payment(span, usd, item.site, item.id)
 
 
 def _software(world: World) -> Iterator[Payment]:
@@ -187,14 +214,15 @@ def _software(world: World) -> Iterator[Payment]:
     for span in world.spans:
         for pool in world.pools:
             gpus = world.installed(pool, span) * world.server(pool[1]).accelerators_count
-            yield span, gpus * usd * span.months / 12
+            yield Payment(span, gpus * usd * span.months / 12, *pool)
 
 
 def _staff(world: World) -> Iterator[Payment]:
     for row in world.plan.staff:
         if (hosting := world.hosting(row.site)) is not None:
             span = world.span[row.period]
-            yield span, row.fte * exact(hosting.staff.salary_usd_per_year) * span.months / 12
+            usd = row.fte * exact(hosting.staff.salary_usd_per_year) * span.months / 12
+            yield Payment(span, usd, row.site)
 
 
 def _training(world: World) -> Iterator[Payment]:
@@ -203,7 +231,7 @@ def _training(world: World) -> Iterator[Payment]:
         before = hosting.staff.existing_fte
         for span in world.spans:
             now = people.get((site, span.id), 0)
-            yield span, max(0, now - before) * exact(hosting.staff.training_usd_per_fte)
+            yield Payment(span, max(0, now - before) * exact(hosting.staff.training_usd_per_fte), site)
             before = now
 
 
@@ -213,22 +241,23 @@ def _colocation(world: World) -> Iterator[Payment]:
         for span in world.spans:
             for pool in world.pools:
                 if pool[0] == site and (nodes := world.installed(pool, span)):
-                    yield span, rate * exact(world.need(pool[1], "max_power_kw")) * nodes * span.months
+                    usd = rate * exact(world.need(pool[1], "max_power_kw")) * nodes * span.months
+                    yield Payment(span, usd, *pool)
 
 
 def _cloud(world: World) -> Iterator[Payment]:
     hours_per_month = exact(world.factory.money.hours_per_year) / 12
     for row in world.plan.rents:
-        usd = row.nodes * rent_price(world, world.rentals[row.offer]) * hours_per_month
+        offer = world.rentals[row.offer]
+        usd = row.nodes * rent_price(world, offer) * hours_per_month
         first, end = world.term(row)
         for span in world.spans:
             if (months := min(end, span.end) - max(first, span.start)) > 0:
-                yield span, usd * months
+                yield Payment(span, usd * months, offer.site, offer.id)
     for burst in world.plan.bursts:
-        yield (
-            world.span[burst.period],
-            exact(burst.node_hours) * rent_price(world, world.rentals[burst.offer]),
-        )
+        offer = world.rentals[burst.offer]
+        usd = exact(burst.node_hours) * rent_price(world, offer)
+        yield Payment(world.span[burst.period], usd, offer.site, offer.id)
 
 
 def rent_price(world: World, offer: RentalOffer) -> Decimal:
@@ -244,9 +273,11 @@ def _tokens(world: World) -> Iterator[Payment]:
     for row in world.plan.tokens:
         workload, span = world.workloads[row.workload], world.span[row.period]
         if isinstance(workload, LlmWorkload):
-            price_in, price_out = token_prices(world, world.token_offers[row.offer])
+            offer = world.token_offers[row.offer]
+            price_in, price_out = token_prices(world, offer)
             usd = exact(workload.prompt.mean_tokens) * price_in + exact(workload.output.mean_tokens) * price_out
-            yield span, usd / 10**6 * _units(world, row.units_per_s, span, row.bucket)
+            usd *= _units(world, row.units_per_s, span, row.bucket) / 10**6
+            yield Payment(span, usd, offer.site, offer.id, workload.id)
 
 
 def token_prices(world: World, offer: TokenOffer) -> tuple[Decimal, Decimal]:
@@ -282,7 +313,13 @@ def link_uses(world: World) -> dict[tuple[str, str], Span]:
 def _links(world: World) -> Iterator[Payment]:
     for way, first in link_uses(world).items():
         for span in world.spans[first.index :]:
-            yield span, exact(world.links[way].price_usd_per_month) * span.months
+            usd = exact(world.links[way].price_usd_per_month) * span.months
+            yield Payment(span, usd, way[1], way_name(*way))
+
+
+def way_name(origin: str, site: str) -> str:
+    """A link as the ledger names it."""
+    return f"{origin}>{site}"
 
 
 def _egress(world: World) -> Iterator[Payment]:
@@ -297,19 +334,23 @@ def _egress(world: World) -> Iterator[Payment]:
         )
         if link is not None and isinstance(workload, Served):
             gb = exact(workload.download_kb_per_unit) / 10**6
-            yield span, exact(link.egress_usd_per_gb) * gb * _units(world, row.units_per_s, span, row.bucket)
+            usd = exact(link.egress_usd_per_gb) * gb * _units(world, row.units_per_s, span, row.bucket)
+            yield Payment(span, usd, site, way_name(row.origin, site), row.workload)
 
 
 def _shed(world: World) -> Iterator[Payment]:
     for row in world.plan.shed:
         span, usd = world.span[row.period], exact(world.workloads[row.workload].shed_usd_per_unit)
-        yield span, usd * _units(world, row.units_per_s, span, row.bucket)
+        usd *= _units(world, row.units_per_s, span, row.bucket)
+        yield Payment(span, usd, row.origin, workload=row.workload)
 
 
 def _value(world: World) -> Iterator[Payment]:
-    for row in (*world.plan.loads, *world.plan.tokens):
+    rows = [(row, row.site) for row in world.plan.loads]
+    rows += [(row, world.token_offers[row.offer].site) for row in world.plan.tokens]
+    for row, site in rows:
         span, usd = world.span[row.period], exact(world.workloads[row.workload].value_usd_per_unit)
-        yield span, -usd * _units(world, row.units_per_s, span, row.bucket)
+        yield Payment(span, -usd * _units(world, row.units_per_s, span, row.bucket), site, workload=row.workload)
 
 
 # --- what is left ---
@@ -320,7 +361,7 @@ def _resale(world: World) -> Iterator[Payment]:
         item, span = world.existing[row.existing], world.span[row.period]
         if world.age_months(item, span.start) < 12 * world.need(item.server, "life_years"):
             factor = yearly(-item.resale_decline_per_year_rate, span.start)
-            yield span, -row.nodes * exact(item.resale_usd) * factor
+            yield Payment(span, -row.nodes * exact(item.resale_usd) * factor, item.site, item.id)
 
 
 def _residual(world: World) -> Iterator[Payment]:
@@ -328,14 +369,16 @@ def _residual(world: World) -> Iterator[Payment]:
     for cohort in world.cohorts:
         paid = sum((per_node(world, cohort.order, line) for line in ("hardware", "network", "storage")), Decimal(0))
         unpaid = annuity_left(rate, cohort.life_months, world.horizon - cohort.arrives.start)
-        yield last, -cohort.order.nodes * paid * unpaid
+        order = cohort.order
+        yield Payment(last, -order.nodes * paid * unpaid, order.site, order.offer)
     life = 12 * world.factory.money.overheads.facility_life_years
     for row in world.plan.blocks:
         unpaid = annuity_left(rate, life, world.horizon - world.span[row.usable_from].start)
-        yield last, -_block_usd(world, row) * unpaid
+        yield Payment(last, -_block_usd(world, row) * unpaid, row.site, row.block)
     for item in world.factory.existing:
         factor = yearly(-item.resale_decline_per_year_rate, world.horizon)
-        yield last, -world.kept(item, world.horizon) * exact(item.resale_usd) * factor
+        usd = -world.kept(item, world.horizon) * exact(item.resale_usd) * factor
+        yield Payment(last, usd, item.site, item.id)
 
 
 def annuity_left(rate: float, life_months: float, age_months: float) -> Decimal:

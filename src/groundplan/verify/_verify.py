@@ -9,12 +9,12 @@ from decimal import Decimal
 
 from groundplan.catalog import Catalog
 from groundplan.errors import Issue, RuleBroken
-from groundplan.plan import COST_LINES, Plan
+from groundplan.plan import COST_LINES, LedgerRow, Plan
 from groundplan.verify._accounts import bound, budget, cost
 from groundplan.verify._assets import deliveries, opening, rent, staff, stock
 from groundplan.verify._book import Book
 from groundplan.verify._law import law
-from groundplan.verify._money import evaluate, npv
+from groundplan.verify._money import evaluate, ledger_rows, npv
 from groundplan.verify._packing import batch, packing, spares
 from groundplan.verify._power import blocks, carbon, cooling, peaks, power
 from groundplan.verify._service import (
@@ -105,6 +105,17 @@ def verify(plan: Plan, spec: Checked, catalog: Catalog) -> Report:
     for (_, line), usd in found.items():
         lines[line] += usd
     return _report(books, npv(world, found), lines)
+
+
+def evaluated_usd(plan: Plan, spec: Checked, catalog: Catalog) -> float:
+    """Net present cost of the decisions of a plan at the prices of a file, which need not be those it was made for."""
+    world = World(plan, spec, catalog)
+    return float(npv(world, evaluate(world)))
+
+
+def ledger(plan: Plan, spec: Checked, catalog: Catalog) -> tuple[LedgerRow, ...]:
+    """What a plan pays by period, line, place, item and workload; of one that breaks no rule (`check` it first)."""
+    return ledger_rows(World(plan, spec, catalog))
 
 
 def check(plan: Plan, spec: Checked, catalog: Catalog) -> Report:
