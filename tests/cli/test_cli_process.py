@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from groundplan.cli import main
+from groundplan.cli._warnings import warnings
 from groundplan.spec import loads, starter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,8 +71,18 @@ def test_init_writes_what_check_accepts_and_replaces_only_by_force(tmp_path):
     assert content["sizes"]["sites"] == 2
 
 
-def test_the_starter_is_planned_verified_and_planned_the_same_again(tmp_path):
-    (tmp_path / "f.yaml").write_text(starter(), "utf-8")
+QWEN = {
+    "model_type": "qwen3", "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36,
+    "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936,
+    "max_position_embeddings": 40960, "tie_word_embeddings": False, "torch_dtype": "bfloat16",
+}  # fmt: skip
+"""A config.json with the shape of qwen3-8b."""
+
+
+def test_a_plan_of_ones_own_model_is_verified_without_its_config_and_planned_the_same_again(tmp_path):
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "config.json").write_text(json.dumps(QWEN), "utf-8")
+    (tmp_path / "f.yaml").write_text(starter().replace("model: qwen3-8b", "model: ours/config.json"), "utf-8")
     done = run("plan", "f.yaml", "--out", "a", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     content = json.loads(done.stdout)
@@ -79,11 +90,16 @@ def test_the_starter_is_planned_verified_and_planned_the_same_again(tmp_path):
     assert content["gap"] <= 0.01
     assert content["evaluated_usd"] == pytest.approx(content["objective_usd"], rel=1e-6)
     assert content["reproducible"] is True
+    assert content["warnings"] == warnings()
+    assert all(f"warning: {said}" in done.stderr for said in warnings())
     assert "Verified" in (tmp_path / "a" / "report.html").read_text("utf-8")
+    again = run("plan", "f.yaml", "--out", "b", "--no-report", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    (tmp_path / "ours" / "config.json").unlink()
+    assert re.search(r'"model": "ours-[0-9a-f]{8}"', (tmp_path / "a" / "plan.json").read_text("utf-8"))
     judged = run("verify", "a", cwd=tmp_path)
     assert judged.returncode == 0, judged.stderr
     assert "families of rules kept" in judged.stdout
-    assert run("plan", "f.yaml", "--out", "b", "--no-report", cwd=tmp_path).returncode == 0
     assert (tmp_path / "a" / "plan.json").read_bytes() == (tmp_path / "b" / "plan.json").read_bytes()
 
 
@@ -195,12 +211,30 @@ def test_estimate_says_points_and_refuses_unknown_names(tmp_path):
     unknown = run("estimate", "qwen3-8b", "--hardware", "l40s-9", cwd=tmp_path)
     assert unknown.returncode == 2
     assert "did you mean l40s-8" in unknown.stderr
-    wrong = run("estimate", "pi0", "--hardware", "l40s-8", cwd=tmp_path)
-    assert wrong.returncode == 2
-    assert "no language model" in wrong.stderr
+    nobody = run("estimate", "qwen33-8b", "--on", "l40s-8", cwd=tmp_path)
+    assert nobody.returncode == 2
+    assert "did you mean qwen3-8b" in nobody.stderr
 
 
 def test_estimate_that_no_way_can_meet_is_infeasible(tmp_path):
     done = run("estimate", "llama-3.1-8b", "--hardware", "l4-4", "--tpot-ms", "0.1", "--json", cwd=tmp_path)
     assert done.returncode == 3
     assert json.loads(done.stdout)["error"] == "infeasible"
+
+
+def test_an_empty_place_is_refused_and_nothing_is_written(tmp_path):
+    (tmp_path / "f.yaml").write_text(STARTER, "utf-8")
+    for arguments in (["plan", "f.yaml", "--out", ""], ["demo", "--out", " "], ["schema", "--out", ""], ["init", ""]):
+        done = run(*arguments, cwd=tmp_path)
+        assert done.returncode == 2, arguments
+        assert "is empty: give a name" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["f.yaml"]
+
+
+def test_check_quick_reads_models_and_rates_against_the_catalogue(tmp_path):
+    (tmp_path / "m.json").write_text(json.dumps({**QWEN, "model_type": "mamba"}), "utf-8")
+    (tmp_path / "f.yaml").write_text(STARTER.replace("model: qwen3-8b", "model: m.json"), "utf-8")
+    done = run("check", "f.yaml", "--quick", cwd=tmp_path)
+    assert done.returncode == 2
+    assert re.search(r"f\.yaml:\d+: model m-[0-9a-f]{8}: key model_type: unknown 'mamba'", done.stderr)
+    assert "known:" in done.stderr

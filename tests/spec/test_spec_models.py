@@ -10,7 +10,13 @@ import pytest
 from groundplan.errors import SpecError
 from groundplan.spec import LoadedSpec, load, loads, read_model, starter
 
-CONFIG = {"model_type": "qwen3", "hidden_size": 4096, "rope_theta": 1e6, "rms_norm_eps": 1e-06, "torch_dtype": "bfloat16"}
+CONFIG = {
+    "model_type": "qwen3",
+    "hidden_size": 4096,
+    "rope_theta": 1e6,
+    "rms_norm_eps": 1e-06,
+    "torch_dtype": "bfloat16",
+}
 
 
 def written(folder: Path, content: str | None = None, path: str = "models/Our 8B/config.json") -> LoadedSpec:
@@ -51,7 +57,11 @@ def test_two_workloads_share_one_configuration(tmp_path):
   - {id: tune, title: t, kind: finetune, model: ours.json, data_classes: [plant-data], method: lora,
      tokens_per_run: 1.0e+6, demand: [{origin: plant, work_units_per_month: 1}]}
 """
-    text = starter().replace("model: qwen3-8b", "model: ours.json").replace("\n# Quotes to buy", f"{tune}\n# Quotes to buy")
+    text = (
+        starter()
+        .replace("model: qwen3-8b", "model: ours.json")
+        .replace("\n# Quotes to buy", f"{tune}\n# Quotes to buy")
+    )
     loaded = loads(text, str(tmp_path / "factory.yaml"))
     assert len(loaded.factory.models) == 1
     assert loaded.factory.workloads[2].model == loaded.factory.models[0].id

@@ -10,15 +10,19 @@ from groundplan.catalog import Catalog
 from groundplan.cli._errors import print_json
 from groundplan.cli._progress import progress
 from groundplan.cli._tables import console, table
+from groundplan.cli._warnings import say_warnings, warnings
 from groundplan.spec import Factory, LoadedSpec, load
 
 
 def check_file(file: Path, *, as_json: bool, quick: bool) -> None:
     """Raise what is wrong with the file; otherwise say what is in it."""
     loaded = load(file)
+    catalog = Catalog.default().for_file(loaded)
     found: dict[str, Any] = {"status": "ok", "spec_hash": loaded.spec_hash, "sizes": _sizes(loaded.factory)}
     if not quick:
-        found |= _built(loaded)
+        found |= _built(loaded, catalog)
+    found["warnings"] = warnings()
+    say_warnings(found["warnings"])
     if as_json:
         print_json(found)
         return
@@ -37,11 +41,11 @@ def _sizes(factory: Factory) -> dict[str, int]:
     return {name.replace("_", " "): len(getattr(factory, name)) for name in tables}
 
 
-def _built(loaded: LoadedSpec) -> dict[str, Any]:
+def _built(loaded: LoadedSpec, catalog: Catalog) -> dict[str, Any]:
     from groundplan.problem import build
 
     with progress("working out speeds") as step:
-        problem = build(loaded, Catalog.default(), step)
+        problem = build(loaded, catalog, step)
     sizes = {
         "periods": problem.periods,
         "loads": len(problem.commodities),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from groundplan.cli import _options as opt
 from groundplan.cli._errors import guarded
 
 app = typer.Typer(
@@ -26,14 +26,17 @@ FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A factory fi
 NoReport = Annotated[bool, typer.Option("--no-report", help="Write no report.html.")]
 
 
-class Format(StrEnum):
-    """Number formats that a quantised checkpoint may have."""
+def _place(text: str) -> Path:
+    """A path to write to; an empty one would be the folder that one happens to be in."""
+    if not str(text).strip():
+        raise typer.BadParameter("is empty: give a name, or . for this folder")
+    return Path(text)
 
-    FP32 = "fp32"
-    BF16 = "bf16"
-    FP8 = "fp8"
-    INT8 = "int8"
-    FP4 = "fp4"
+
+Results = Annotated[Path, typer.Option(parser=_place, metavar="FOLDER", help="Folder of the results.")]
+Target = Annotated[
+    Path | None, typer.Option(parser=_place, metavar="FILE", help="File to write; else standard output.")
+]
 
 
 def main() -> None:
@@ -61,7 +64,7 @@ def _start(
 @app.command()
 @guarded
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("groundplan-demo"),
+    out: Results = Path("groundplan-demo"),
     as_json: Json = False,
     no_report: NoReport = False,
 ) -> None:
@@ -75,7 +78,7 @@ def demo(
 @app.command()
 @guarded
 def init(
-    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("factory.yaml"),
+    path: Annotated[Path, typer.Argument(parser=_place, metavar="FILE", help="File to write.")] = Path("factory.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write a commented factory file to start from."""
@@ -104,7 +107,7 @@ def check(
 @guarded
 def plan(
     file: FileArgument,
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("groundplan-plan"),
+    out: Results = Path("groundplan-plan"),
     as_json: Json = False,
     no_report: NoReport = False,
 ) -> None:
@@ -133,39 +136,47 @@ def verify(
 @app.command()
 @guarded
 def estimate(
-    model: Annotated[str, typer.Argument(help="Language model: catalogue id or Hugging Face id.")],
-    hardware: Annotated[str, typer.Option(help="Server: catalogue id or alias, such as hgx-h200-8.")],
-    prompt: Annotated[float, typer.Option(help="Mean prompt tokens.", min=1)] = 1000,
-    output: Annotated[float, typer.Option(help="Mean output tokens.", min=1)] = 250,
-    ttft_ms: Annotated[float, typer.Option(help="Time to first token that must be met.", min=1)] = 2000,
-    tpot_ms: Annotated[float, typer.Option(help="Time per output token that must be met.", min=0.1)] = 60,
-    percentile: Annotated[
-        float, typer.Option(help="Share of requests that must meet both.", min=0.5, max=0.999)
-    ] = 0.95,
-    network_ms: Annotated[float, typer.Option(help="Round trip that the levels include.", min=0)] = 0,
-    precision: Annotated[list[Format] | None, typer.Option(help="Allowed beside the checkpoint's own format.")] = None,
+    model: Annotated[str, typer.Argument(help="Catalogue id, Hugging Face id, or the path of a config.json.")],
+    hardware: Annotated[
+        str, typer.Option("--on", "--hardware", help="Server or accelerator, such as hgx-h200-8 or l40s.")
+    ],
+    percentile: opt.Percentile = None,
+    network_ms: opt.Network = None,
+    precision: opt.Precisions = None,
+    prompt: opt.Prompt = None,
+    output: opt.Output = None,
+    ttft_ms: opt.Ttft = None,
+    tpot_ms: opt.Tpot = None,
+    latency_ms: opt.Latency = None,
+    control_hz: opt.ControlHz = None,
+    chunk_steps: opt.Chunk = None,
+    replan_every: opt.Replan = None,
+    mode: opt.ModeOption = None,
+    cameras: opt.Cameras = None,
+    denoise_steps: opt.Denoise = None,
+    fps: opt.Fps = None,
+    sample_rate_hz: opt.SampleRate = None,
+    window_s: opt.Window = None,
+    finetune: opt.Finetune = None,
+    tokens: opt.Tokens = None,
+    sequence: opt.Sequence = None,
     as_json: Json = False,
 ) -> None:
-    """Say how fast a language model is on a server."""
-    from groundplan.cli._estimate import Question, estimate_model
+    """Say how fast a model is on a server: language, robots, vision, sensors, video, fine-tuning."""
+    options = dict(locals())
+    from groundplan.cli._estimate import estimate_model
 
-    levels = Question(
-        model,
-        hardware,
-        prompt,
-        output,
-        ttft_ms,
-        tpot_ms,
-        percentile,
-        network_ms,
-        tuple(item.value for item in precision or ()),
-    )
-    estimate_model(levels, as_json=as_json)
+    options |= {
+        "allowed_precisions": options.pop("precision") or None,
+        "replan_every_steps": options.pop("replan_every"),
+    }
+    named = {"model", "hardware", "as_json"}
+    estimate_model(model, hardware, {k: v for k, v in options.items() if k not in named}, as_json=as_json)
 
 
 @app.command()
 @guarded
-def schema(out: Annotated[Path | None, typer.Option(help="File to write; else standard output.")] = None) -> None:
+def schema(out: Target = None) -> None:
     """Export the JSON Schema of factory files."""
     from groundplan.cli._small import export_schema
 

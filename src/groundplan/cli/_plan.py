@@ -13,6 +13,7 @@ from groundplan.catalog import Catalog
 from groundplan.cli._errors import print_json
 from groundplan.cli._folder import check_folder, write_files
 from groundplan.cli._progress import progress
+from groundplan.cli._warnings import say_warnings, warnings
 from groundplan.errors import LimitReached, RuleBroken
 from groundplan.plan import Plan, plan_text
 from groundplan.spec import LoadedSpec, load
@@ -110,5 +111,7 @@ def _say(made: Made, loaded: LoadedSpec, out: Path, *, as_json: bool, with_repor
     note = "" if result.status == "optimal" else "; the search was stopped before the gap asked for"
     print(f"verified; gap {result.gap:.2%}{note}", file=sys.stderr)
     print(f"wrote {out / PLAN}" + (f" and {out / REPORT}" if with_report else ""), file=sys.stderr)
+    found = warnings()
+    say_warnings(found)
     if as_json:
-        print_json(summary(made))
+        print_json(summary(made) | {"warnings": found})

@@ -1,8 +1,18 @@
 """How fast, in how much memory, with how much power: operating points of every workload kind, and their staffing."""
 
 from groundplan.perf._control import chunk_delay_steps
-from groundplan.perf._estimate import Estimate, EstimateRow, chat_workload, estimate
+from groundplan.perf._estimate import Estimate, EstimateRow, estimate
 from groundplan.perf._points import operating_points
+from groundplan.perf._questions import (
+    camera_workload,
+    chat_workload,
+    reachable_hz,
+    robot_workload,
+    robots_carried,
+    scene_workload,
+    sensor_workload,
+    tuning_workload,
+)
 from groundplan.perf._staffing import StaffingCache, staffing
 from groundplan.perf._types import EngineService, OperatingPoint, PerfError, Points, QueueService, Refusal
 
@@ -16,9 +26,16 @@ __all__ = [
     "QueueService",
     "Refusal",
     "StaffingCache",
+    "camera_workload",
     "chat_workload",
     "chunk_delay_steps",
     "estimate",
     "operating_points",
+    "reachable_hz",
+    "robot_workload",
+    "robots_carried",
+    "scene_workload",
+    "sensor_workload",
     "staffing",
+    "tuning_workload",
 ]

@@ -12,7 +12,7 @@ from groundplan.perf._llm import precisions
 from groundplan.perf._power import replica_draw
 from groundplan.perf._queue import best_queue_batch, saturated_per_s
 from groundplan.perf._shape import BYTES
-from groundplan.perf._types import PS_PER_MS, PS_PER_S, OperatingPoint, QueueService, Refusal, Refused, wrong
+from groundplan.perf._types import PS_PER_MS, PS_PER_S, OperatingPoint, QueueService, Refusal, Refused, short_of, wrong
 from groundplan.spec import ControlWorkload
 
 ENGINE = "policy server, compiled, default 2026"
@@ -159,7 +159,9 @@ def _memory_gb(workload: ControlWorkload, arch: VlaArch, chip: Chip, precision: 
     gb = {name: round(value / 1e9, 4) for name, value in parts.items()}
     gb |= {"total": round(sum(gb.values()), 4), "available": round(chip.memory_bytes / 1e9, 4)}
     if gb["total"] > gb["available"]:
-        raise Refused("memory", f"{workload.model} needs {gb['total']:.1f} GB, {chip.id} has {gb['available']:.1f} GB")
+        short = short_of(gb["total"], gb["available"])
+        need = f"{workload.model} needs {gb['total']:.1f} GB, {chip.id} has {gb['available']:.1f} GB"
+        raise Refused("memory", f"{need}: {short}")
     return gb
 
 

@@ -16,7 +16,7 @@ from groundplan.perf._engine import Engine
 from groundplan.perf._power import replica_draw
 from groundplan.perf._profile import DENSE_ERROR, MOE_ERROR, EngineProfile
 from groundplan.perf._shape import Shape
-from groundplan.perf._types import PS_PER_MS, EngineService, OperatingPoint, Refusal, Refused
+from groundplan.perf._types import PS_PER_MS, EngineService, OperatingPoint, Refusal, Refused, short_of
 from groundplan.spec import Lengths, LlmWorkload
 
 LONGEST = 0.999
@@ -238,7 +238,8 @@ def _room(workload: LlmWorkload, engine: Engine, card: ModelCard, budget: int, w
     if room.kv_tokens < longest:
         held, least = room.in_gb(), room.kv_bytes_per_token * longest / 1e9
         parts = f"weights {held['weights']:.1f} + activations {held['activations']:.1f} + reserve {held['reserve']:.1f}"
-        why = f"{where}: {parts} + {least:.2f} GB of KV exceed {held['available']:.1f} GB per accelerator"
+        short = short_of(held["weights"] + held["activations"] + held["reserve"] + least, held["available"])
+        why = f"{where}: {parts} + {least:.2f} GB of KV exceed {held['available']:.1f} GB per accelerator: {short}"
         raise Refused("memory", why)
     most = int(KV_FILL_SHARE * room.kv_tokens / mean_context_tokens(workload))
     return room, max(1, min(most, engine.head_rows, budget))

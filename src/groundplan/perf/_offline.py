@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from groundplan.catalog import Catalog, Server, WorldArch
 from groundplan.perf._chip import chip_of
 from groundplan.perf._power import cores_draw, replica_draw
-from groundplan.perf._types import OperatingPoint, Refused
+from groundplan.perf._types import OperatingPoint, Refused, short_of
 from groundplan.spec import AnalyticsWorkload, SimulationWorkload
 
 SIMULATION_ENGINE = "vendor pipeline, as measured"
@@ -54,7 +54,8 @@ def _memory_gb(model: str, arch: WorldArch, chip: str, memory_bytes: float) -> d
     gb = {"weights": arch.memory_gb, "kv": 0.0, "activations": 0.0, "reserve": RESERVE_SHARE * available}
     gb |= {"total": sum(gb.values()), "available": available}
     if gb["total"] > available:
-        raise Refused("memory", f"{model} needs {gb['total']:.1f} GB, {chip} has {available:.1f} GB")
+        need = f"{model} needs {gb['total']:.1f} GB, {chip} has {available:.1f} GB"
+        raise Refused("memory", f"{need}: {short_of(gb['total'], available)}")
     return {name: round(value, 4) for name, value in gb.items()}
 
 

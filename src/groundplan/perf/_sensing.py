@@ -10,7 +10,7 @@ from groundplan.perf._llm import precisions
 from groundplan.perf._power import cores_draw, replica_draw
 from groundplan.perf._queue import best_queue_batch, saturated_per_s
 from groundplan.perf._shape import BYTES
-from groundplan.perf._types import PS_PER_MS, PS_PER_S, OperatingPoint, QueueService, Refusal, Refused
+from groundplan.perf._types import PS_PER_MS, PS_PER_S, OperatingPoint, QueueService, Refusal, Refused, short_of
 from groundplan.spec import StreamWorkload, VisionWorkload
 
 VISION_ENGINE = "tensorrt default 2026"
@@ -62,7 +62,9 @@ def _vision_memory_gb(card: ModelCard, arch: VisionArch, chip: Chip, precision: 
     gb = {name: round(value / 1e9, 4) for name, value in parts.items()}
     gb |= {"total": round(sum(gb.values()), 4), "available": round(chip.memory_bytes / 1e9, 4)}
     if gb["total"] > gb["available"]:
-        raise Refused("memory", f"{card.id} needs {gb['total']:.1f} GB, {chip.id} has {gb['available']:.1f} GB")
+        short = short_of(gb["total"], gb["available"])
+        need = f"{card.id} needs {gb['total']:.1f} GB, {chip.id} has {gb['available']:.1f} GB"
+        raise Refused("memory", f"{need}: {short}")
     return gb
 
 
@@ -150,5 +152,6 @@ def _stream_memory_gb(workload: StreamWorkload, arch: StreamArch, server: Server
     gb = {"weights": (arch.model_mb or 0.0) / 1e3, "kv": 0.0, "activations": window, "reserve": 0.1 * available}
     gb |= {"total": sum(gb.values()), "available": available}
     if gb["total"] > available:
-        raise Refused("memory", f"a window needs {gb['total']:.2f} GB, a core of {server.id} has {available:.2f} GB")
+        need = f"a window needs {gb['total']:.2f} GB, a core of {server.id} has {available:.2f} GB"
+        raise Refused("memory", f"{need}: {short_of(gb['total'], available)}")
     return {name: round(value, 4) for name, value in gb.items()}

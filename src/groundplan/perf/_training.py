@@ -10,7 +10,7 @@ from groundplan.catalog import BITS, Catalog, ModelCard, Server, TransformerArch
 from groundplan.perf._chip import Chip, chip_of
 from groundplan.perf._power import replica_draw
 from groundplan.perf._shape import BYTES
-from groundplan.perf._types import OperatingPoint, Refusal, Refused
+from groundplan.perf._types import OperatingPoint, Refusal, Refused, short_of
 from groundplan.spec import FinetuneWorkload, PretrainWorkload
 
 ENGINE = "fsdp2 bf16 default 2026"
@@ -197,7 +197,8 @@ def _gang_memory(
 def _too_big(workload: FinetuneWorkload | PretrainWorkload, model: TrainedModel, chip: Chip, gang: Gang) -> str:
     gb = _gang_memory(workload, model, chip, gang, recompute=True)
     need, have = gb["total"], gb["available"]
-    return f"{workload.model} needs {need:.1f} GB on each of {gang.ranks} {chip.id}, which have {have:.1f} GB"
+    what = f"{workload.model} needs {need:.1f} GB on each of {gang.ranks} {chip.id}, which have {have:.1f} GB"
+    return f"{what}: {short_of(need, have)}"
 
 
 def _is_lora(workload: FinetuneWorkload | PretrainWorkload) -> bool:

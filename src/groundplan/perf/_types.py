@@ -32,6 +32,11 @@ class Refusal:
     why: str
 
 
+def short_of(need_gb: float, have_gb: float) -> str:
+    """By how much something does not fit, in words."""
+    return f"{need_gb - have_gb:,.3g} GB too much"
+
+
 class Refused(Exception):
     """Carries a refusal from the depth of a model to the front door; never leaves the room."""
 

@@ -47,7 +47,12 @@ def _config(file: FilePath, where: str) -> dict[str, JsonValue]:
             _refuse("too-large", where, f"{file} has more than {MAX_BYTES:,} bytes", "give a model's config.json")
         config = json.loads(raw.decode("utf-8-sig"), parse_constant=_no_constant)
     except FileNotFoundError:
-        _refuse("missing-file", where, f"no such file: {file}", "paths are relative to the factory file")
+        _refuse(
+            "missing-file",
+            where,
+            f"no such file: {file}",
+            "check the path; in a factory file it is relative to that file",
+        )
     except OSError as error:
         _refuse("unreadable", where, f"{file} cannot be read: {error.strerror or error}", "give a readable file")
     except (ValueError, RecursionError) as error:

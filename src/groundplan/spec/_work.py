@@ -127,7 +127,7 @@ class LlmWorkload(ServedWorkload):
 
     kind: Literal["llm"]
     model: str
-    """Catalogue id, Hugging Face id, id under `models`, or path of a Hugging Face config.json, relative to this file."""
+    """Catalogue id, Hugging Face id, id under `models`, or path of a config.json (Hugging Face), from this file."""
     prompt: Lengths
     output: Lengths
     arrival_cv: float = Field(default=1.0, gt=0, le=5)
