@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from policy_cases import CHIPS, CONTROLLED_2022, NOW, bare_chip, chip, chip_class, permit, site
 
-from groundplan.catalog import country_group, export_paragraphs, export_rules
+from groundplan.catalog import CountryGroup, assumed_members, country_group, export_paragraphs, export_rules
+from groundplan.catalog._rules import _groups
 from groundplan.errors import CatalogError
 from groundplan.policy import Verdict, export, export_all, export_class
 
@@ -208,6 +209,38 @@ def test_country_groups_are_dated() -> None:
     assert _to("h100", "KH", date(2026, 2, 3)).rule == "us-3a090a-d1-d4"
     with pytest.raises(CatalogError, match="D:9"):
         country_group("D:9", TODAY)
+
+
+LISTED = {
+    "D:1": "AM AZ BY CN GE IQ KG KH KP KZ LA LY MD MM MN MO NI RU TJ TM UZ VE VN YE",
+    "D:4": "AE BH BY CN EG IL IQ IR JO KP KW LB LY MO OM PK QA RU SA SY VE YE",
+    "D:5": "AF BY CD CF CN CU ER HT IQ IR KP LB LY MM NI RU SD SO SS SY VE ZW",
+}
+"""15 CFR 740 supplement 1 as transcribed on 2026-07-08."""
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_groups_are_the_table_and_what_is_assumed_beyond_it(name: str) -> None:
+    members = country_group(name, date(2026, 7, 8))
+    assert members - assumed_members(name) == set(LISTED[name].split())
+    assert assumed_members(name) <= members
+    assert "2026-07-08" in _groups()[name].cite
+
+
+def test_nicaragua_is_arms_embargoed_since_2024() -> None:
+    for name in ("D:1", "D:5"):
+        assert "NI" not in country_group(name, date(2024, 3, 14))
+        assert "NI" in country_group(name, date(2024, 3, 15))
+
+
+def test_an_assumed_membership_is_said_in_the_verdict() -> None:
+    assert "group D:5 (that ET is in it is assumed) -> site" in _to("h100", "ET").why
+    assert "assumed" not in _to("h100", "RU").why
+
+
+def test_a_group_cannot_assume_a_country_that_it_does_not_have() -> None:
+    with pytest.raises(ValueError, match="assumed names no member: XX"):
+        CountryGroup(members=("CN",), assumed=("XX",), cite="c")
 
 
 def test_servers_without_accelerators_pass() -> None:

@@ -21,9 +21,9 @@ from collections.abc import Mapping
 from datetime import date
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from groundplan.catalog._base import CountryCode, Frozen, Positive
 from groundplan.errors import CatalogError, Issue
@@ -127,8 +127,16 @@ class CountryGroup(Frozen):
     members: tuple[CountryCode, ...] = ()
     """Listed on every day that this catalogue speaks of."""
     dated_members: tuple[GroupMember, ...] = ()
+    assumed: tuple[CountryCode, ...] = ()
+    """Members that no source at hand confirms."""
     cite: str = Field(min_length=1)
     note: str = ""
+
+    @model_validator(mode="after")
+    def _assumed_are_members(self) -> Self:
+        if strange := set(self.assumed) - {*self.members, *(member.code for member in self.dated_members)}:
+            raise ValueError(f"assumed names no member: {', '.join(sorted(strange))}")
+        return self
 
 
 @cache
@@ -176,6 +184,12 @@ def country_group(name: str, on: date) -> frozenset[str]:
     _known("country group", name, _groups(), "country_group")
     group = _groups()[name]
     return frozenset(group.members) | {member.code for member in group.dated_members if member.in_force(on)}
+
+
+def assumed_members(name: str) -> frozenset[str]:
+    """ISO codes of the members of a country group that no source at hand confirms."""
+    _known("country group", name, _groups(), "assumed_members")
+    return frozenset(_groups()[name].assumed)
 
 
 @cache

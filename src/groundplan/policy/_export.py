@@ -14,6 +14,7 @@ from groundplan.catalog import (
     Accelerator,
     ChipTest,
     ExportRule,
+    assumed_members,
     country_group,
     export_paragraphs,
     export_rules,
@@ -129,12 +130,17 @@ def _reaches(rule: ExportRule, site: Site, on: date) -> str | None:
         return f"use anywhere, so at site {site.id}"
     for name in rule.destinations:
         if site.country in country_group(name, on):
-            return f"group {name} -> site {site.id} is in {site.country}"
+            return f"group {name}{_assumed(name, site.country)} -> site {site.id} is in {site.country}"
     for name in rule.parents:
         for holder in HOLDERS:
             if (country := country_of(site, holder)) in country_group(name, on):
-                return f"companies of group {name} -> {holder} of site {site.id} is {country}"
+                said = f"group {name}{_assumed(name, country)}"
+                return f"companies of {said} -> {holder} of site {site.id} is {country}"
     return None
+
+
+def _assumed(group: str, country: str) -> str:
+    return f" (that {country} is in it is assumed)" if country in assumed_members(group) else ""
 
 
 def _falls_under(rule: ExportRule, chip: Accelerator, on: date) -> tuple[_Finding, str]:
