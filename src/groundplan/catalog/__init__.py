@@ -16,7 +16,7 @@ from groundplan.catalog._models import (
     VlaArch,
     WorldArch,
 )
-from groundplan.catalog._own import OwnCosts, ServerPrice, own_costs, server_price
+from groundplan.catalog._own import Housing, Overheads, OwnCosts, ServerPrice, own_costs, server_price
 from groundplan.catalog._places import CloudOffer, Country, FxRate, TokenPrice, token_price
 from groundplan.catalog._rules import (
     ChipTest,
@@ -54,11 +54,13 @@ __all__ = [
     "FreeLabel",
     "FxRate",
     "GroupMember",
+    "Housing",
     "MeasuredCost",
     "MemoryKind",
     "MlaArch",
     "ModelCard",
     "NamedRow",
+    "Overheads",
     "OwnCosts",
     "Precision",
     "Row",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 
 from groundplan.catalog._base import squash
 from groundplan.catalog._catalog import ROLE_ENDINGS
@@ -34,8 +34,8 @@ def token_offers(card: ModelCard, *, on: date) -> tuple[TokenOffer, ...]:
     names = {_short(name) for name in (card.id, card.name, *card.aliases)}
     listed = {name for name, model in own_costs().token_names.items() if model == card.id}
     found: list[TokenOffer] = []
-    for provider, title, model in _market():
-        if _short(model) in names or model in listed:
+    for provider, title, model, short in _market():
+        if short in names or model in listed:
             try:
                 price = token_price(provider, model, on=on)
             except CatalogError:
@@ -44,12 +44,16 @@ def token_offers(card: ModelCard, *, on: date) -> tuple[TokenOffer, ...]:
     return tuple(found)
 
 
-def _market() -> Iterator[tuple[str, str, str]]:
+@cache
+def _market() -> tuple[tuple[str, str, str, str], ...]:
+    """(provider, its name, its name of a model, that name shortened) of the whole data set."""
     from genai_prices.data_snapshot import get_snapshot  # 0.2 s of imports: only when asked
 
-    for provider in get_snapshot().providers:
-        for model in provider.models:
-            yield provider.id, provider.name, model.id
+    return tuple(
+        (provider.id, provider.name, model.id, _short(model.id))
+        for provider in get_snapshot().providers
+        for model in provider.models
+    )
 
 
 def _short(name: str) -> str:

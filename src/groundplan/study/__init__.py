@@ -3,6 +3,7 @@
 from groundplan.study._base import Base, Planned
 from groundplan.study._compare import Compared, compare
 from groundplan.study._price import price
+from groundplan.study._price_bench import SpeedCache
 from groundplan.study._price_break import BreakEven
 from groundplan.study._price_types import PriceAnswer, PriceQuestion, PriceRow, PriceVerdict
 from groundplan.study._types import Alternative, Comparison, Flip, Priced, Stay, Uplink, Verdict
@@ -20,6 +21,7 @@ __all__ = [
     "PriceRow",
     "PriceVerdict",
     "Priced",
+    "SpeedCache",
     "Stay",
     "Uplink",
     "Verdict",
