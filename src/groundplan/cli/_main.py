@@ -176,6 +176,45 @@ def estimate(
 
 @app.command()
 @guarded
+def price(
+    model: Annotated[str, typer.Argument(help="Catalogue id, Hugging Face id, or the path of a config.json.")],
+    load: Annotated[float, typer.Option(help="Requests per second in the busiest hour.")],
+    service_level: Annotated[
+        str | None, typer.Option(metavar="LEVELS", help="Short for the levels: ttft=2000,tpot=60,percentile=0.95.")
+    ] = None,
+    prompt: opt.Prompt = None,
+    output: opt.Output = None,
+    ttft_ms: opt.Ttft = None,
+    tpot_ms: opt.Tpot = None,
+    percentile: opt.Percentile = None,
+    network_ms: opt.Network = None,
+    precision: opt.Precisions = None,
+    load_factor: Annotated[float | None, typer.Option(help="Mean load over that peak (0.5).")] = None,
+    region: Annotated[str | None, typer.Option(help="Country of the ground (KR).")] = None,
+    tariff: Annotated[str | None, typer.Option(help="Electricity tariff of own servers (the region's usual).")] = None,
+    hours_per_year: Annotated[float | None, typer.Option(help="Hours of service (those of the convention).")] = None,
+    rate: Annotated[float | None, typer.Option(help="Cost of capital a year (0.09).")] = None,
+    life_years: Annotated[float | None, typer.Option(help="Years over which a server is paid (5).")] = None,
+    convention: Annotated[str | None, typer.Option(help="Length of a month, such as groundplan, lenovo-2026.")] = None,
+    staff_usd_per_month: Annotated[float | None, typer.Option(help="Staff of own servers (0).")] = None,
+    day: Annotated[str | None, typer.Option(metavar="DAY", help="Day of tariffs and token prices (today).")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Show every row.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Price a language model without a file: own, rent, or buy tokens."""
+    options = dict(locals())
+    from groundplan.cli._price import price_model
+
+    renamed = {"load": "load_per_s", "prompt": "prompt_tokens", "output": "output_tokens"}
+    options = {renamed.get(key, key): value for key, value in options.items()}
+    options["allowed_precisions"] = tuple(item.value for item in options.pop("precision") or ())
+    for name in ("model", "service_level", "day", "every", "as_json"):
+        options.pop(name)
+    price_model(model, options, service_level=service_level, on=day, every=every, as_json=as_json)
+
+
+@app.command()
+@guarded
 def schema(out: Target = None) -> None:
     """Export the JSON Schema of factory files."""
     from groundplan.cli._small import export_schema
