@@ -1,5 +1,26 @@
-"""The plan as one self-contained HTML page: no script, no network, light and dark, phone and paper."""
+"""The plan as one self-contained HTML page (no script, no network, light and dark, phone and paper), and what to sign
+and to buy as tables and as a calendar.
+"""
 
+from groundplan.report._action_files import ACTION_COLUMNS, actions_csv, actions_ics
+from groundplan.report._actions import actions
+from groundplan.report._bill import BillRow, bill, bom_csv
+from groundplan.report._desk import Action
+from groundplan.report._facts import Facts
 from groundplan.report._page import render
+from groundplan.report._tables import FILES, files
 
-__all__ = ["render"]
+__all__ = [
+    "ACTION_COLUMNS",
+    "FILES",
+    "Action",
+    "BillRow",
+    "Facts",
+    "actions",
+    "actions_csv",
+    "actions_ics",
+    "bill",
+    "bom_csv",
+    "files",
+    "render",
+]

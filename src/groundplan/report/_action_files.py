@@ -11,6 +11,7 @@ from hashlib import sha256
 from groundplan.plan import content_hash
 from groundplan.report._desk import Action
 from groundplan.report._facts import Facts
+from groundplan.report._words import SPACE
 
 ACTION_COLUMNS = (
     "id", "kind", "action", "site", "item", "quantity", "unit", "planned_date", "last_safe_date", "float_days",
@@ -40,7 +41,7 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{round(value, 6) + 0.0:.15g}"
-    shown = str(value)
+    shown = str(value).replace(SPACE, " ")
     return f"'{shown}" if isinstance(value, str) and shown.startswith(("=", "+", "-", "@", "\t", "\r")) else shown
 
 
@@ -97,7 +98,7 @@ def _described(action: Action) -> str:
 
 def _escaped(text: str) -> str:
     """TEXT of RFC 5545, section 3.3.11; other control characters go."""
-    text = text.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,")
+    text = text.replace(SPACE, " ").replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,")
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\\n")
     return "".join(
         character for character in text if character == "\t" or (ord(character) >= 32 and ord(character) != 127)

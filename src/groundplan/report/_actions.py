@@ -20,7 +20,7 @@ MAKERS: tuple[Callable[[Desk], Iterator[Action]], ...] = (
 
 
 def actions(facts: Facts) -> tuple[Action, ...]:
-    """Every action of a plan, by last safe date. Each date supposes that the others go as planned."""
+    """Every action of a plan, by last safe date, the largest amount first. Each date supposes the others as planned."""
     desk = Desk(facts)
     found = (action for make in MAKERS for action in make(desk))
-    return tuple(sorted(found, key=lambda action: (action.last_safe, action.planned, action.id)))
+    return tuple(sorted(found, key=lambda action: (action.last_safe, -abs(action.amount_usd), action.id)))

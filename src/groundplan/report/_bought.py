@@ -1,14 +1,15 @@
-"""What is bought, rented and retired, when, at which price and on whose word."""
+"""The bill of materials for readers: what is bought and rented, where, at which price and on whose word."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from groundplan.plan import OrderRow
+from groundplan.report._equipped import sites, source_words
 from groundplan.report._facts import Facts
 from groundplan.report._html import Html, details, join, table, tag
 from groundplan.report._words import count, whole
-from groundplan.spec import RentalOffer, Source
+from groundplan.spec import RentalOffer
 
 
 def bought(facts: Facts) -> tuple[str, Html]:
@@ -22,12 +23,7 @@ def bought(facts: Facts) -> tuple[str, Html]:
     )
     if facts.plan.blocks:
         title += f", and {count(sum(block.count for block in facts.plan.blocks), 'power block')}"
-    return title, join([_orders(facts), _blocks(facts), _rents(facts), _retired(facts), _stock(facts)])
-
-
-def source_words(source: Source) -> Html:
-    """Kind and confidence of a figure; synthetic quotes say so in their own words."""
-    return tag("span", f"{source.kind}, {source.confidence}", class_="near" if source.kind == "assumed" else None)
+    return title, join([_orders(facts), sites(facts), _rents(facts), _stock(facts)])
 
 
 def _orders(facts: Facts) -> Html:
@@ -60,7 +56,7 @@ def _orders(facts: Facts) -> Html:
         "and duty; the last column grades it."
     )
     heads = ["What", "Where", "First order", *(f"> Y{year}" for year in facts.years), "> GPUs", "> Price", "Graded"]
-    return join([table(caption, heads, rows, total=True), details("Show every order", _every_order(facts))])
+    return table(caption, heads, rows, total=True)
 
 
 def _nodes_by_year(facts: Facts, orders: Sequence[OrderRow]) -> list[str]:
@@ -76,33 +72,6 @@ def _chips(facts: Facts, orders: Sequence[OrderRow]) -> str:
 
 def _order_total(facts: Facts, orders: Sequence[OrderRow]) -> float:
     return sum(order.nodes * facts.order_usd(order) for order in orders)
-
-
-def _every_order(facts: Facts) -> Html:
-    rows = [
-        [facts.label(order.period), facts.server(order.server).name, facts.places[order.site], whole(order.nodes),
-         whole(facts.order_usd(order)), facts.label(order.arrives), order.offer]
-        for order in sorted(facts.plan.orders, key=lambda row: (facts.index[row.period], row.site, row.server))
-    ]  # fmt: skip
-    heads = ["Order in", "What", "Where", "> Nodes", "> Node price", "Arrives", "Offer"]
-    return table("Every order; node price in USD at the order", heads, rows)
-
-
-def _blocks(facts: Facts) -> Html:
-    if not facts.plan.blocks:
-        return Html("")
-    column = facts.money.column(
-        [block.price_usd for site in facts.factory.sites for block in (site.hosting.blocks if site.hosting else ())]
-    )
-    rows = []
-    for row in facts.plan.blocks:
-        hosting = facts.sites[row.site].hosting
-        block = next(block for block in (hosting.blocks if hosting else ()) if block.id == row.block)
-        what = [facts.label(row.period), block.id, facts.places[row.site], whole(row.count)]
-        usd = row.count * block.price_usd
-        rows.append([*what, whole(row.count * block.usable_kw), column.show(usd), facts.label(row.usable_from)])
-    heads = ["Order in", "Block", "Where", "> Count", "> Usable kW", "> Price", "Usable from"]
-    return table(f"Power blocks, price in {column.unit}", heads, rows)
 
 
 def _rents(facts: Facts) -> Html:
@@ -126,19 +95,6 @@ def _rents(facts: Facts) -> Html:
 def _most_rented(facts: Facts, offer: RentalOffer) -> list[str]:
     held = [(period.plan_year, facts.rented_nodes(offer, period)) for period in facts.plan.periods]
     return [whole(max(nodes for y, nodes in held if y == year)) for year in facts.years]
-
-
-def _retired(facts: Facts) -> Html:
-    rows = [
-        [facts.label(row.period), facts.server(facts.existing[row.existing].server).name,
-         facts.places[facts.existing[row.existing].site], whole(row.nodes)]
-        for row in sorted(facts.plan.retirements, key=lambda r: (facts.index[r.period], r.existing))
-    ]  # fmt: skip
-    return (
-        table("Existing nodes retired and resold", ["At the start of", "What", "Where", "> Nodes"], rows)
-        if rows
-        else Html("")
-    )
 
 
 def _stock(facts: Facts) -> Html:

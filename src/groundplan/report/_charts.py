@@ -35,6 +35,26 @@ class Step:
     is_near: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """An order over time, in months from the start of the plan."""
+
+    label: str
+    planned: float
+    arrives: float
+    used: float
+    last_safe: float
+
+
+def timeline(prefix: str, waits: Sequence[Wait], start_year: int, start_month: int) -> Html:
+    """Order, lead time, use, and below it the float up to the last safe day; wide and narrow."""
+    drawings = []
+    for width, name in ((WIDE_PX, "wide-svg"), (NARROW_PX, "narrow")):
+        svg = _svg(_waits(waits, start_year, start_month, width), f"{prefix}-{name}")
+        drawings.append(tag("div", svg, class_=name, aria_hidden="true"))
+    return Html("".join(drawings))
+
+
 def stacked_bars(prefix: str, categories: Sequence[str], series: Sequence[Series], tops: Sequence[str]) -> Html:
     """Stacked columns, wide for a desk and narrow for a phone; negatives hang below zero, `tops` stand above."""
     drawings = []
@@ -112,6 +132,61 @@ def _steps(steps: Sequence[Step], start_year: int, start_month: int) -> alt.Laye
     )
     limit = base.mark_rule(stroke="var(--missed)", strokeWidth=2).encode(x=x, x2="to:Q", y="limit:Q")
     return alt.layer(bars, limit).properties(width=350, height=130)
+
+
+ROW_PX = 42
+TEXT_AT, LINE_AT, SLACK_AT = 0.24, 0.58, 0.8
+"""Heights inside a row: the words, then the order, then its float, so that none hides another."""
+
+
+def _waits(waits: Sequence[Wait], start_year: int, start_month: int, width: int) -> alt.LayerChart | alt.FacetChart:
+    import altair as alt
+
+    end = max(max(wait.arrives, wait.used, wait.last_safe) for wait in waits) + 1
+    rows = [
+        {
+            "label": wait.label, "planned": wait.planned, "arrives": wait.arrives, "used": wait.used,
+            "last": wait.last_safe, "text": row + TEXT_AT, "line": row + LINE_AT, "slack": row + SLACK_AT,
+            "top": row + LINE_AT - 0.13, "bottom": row + LINE_AT + 0.13,
+        }
+        for row, wait in enumerate(waits)
+    ]  # fmt: skip
+    base = alt.Chart(alt.Data(values=rows))
+    x_scale = alt.Scale(domain=[0, end], nice=False)
+    x_axis = _axis(orient="top", grid=True, **_years(end, start_year, start_month, width))
+
+    def x(name: str) -> alt.X:
+        return alt.X(f"{name}:Q", scale=x_scale, axis=x_axis)
+
+    def y(name: str) -> alt.Y:
+        return alt.Y(f"{name}:Q", scale=alt.Scale(domain=[len(rows), 0], nice=False), axis=None)
+
+    layers = [
+        base.mark_rule(stroke="var(--mark)", strokeWidth=1.5).encode(x=x("planned"), x2="arrives:Q", y=y("line")),
+        base.mark_rule(stroke="var(--ink)", strokeWidth=2).encode(x=x("used"), y=y("top"), y2="bottom:Q"),
+        base.mark_rule(stroke="var(--near)", strokeWidth=2).encode(x=x("planned"), x2="last:Q", y=y("slack")),
+        base.mark_point(shape="diamond", size=46, filled=True, fill="var(--missed)", opacity=1).encode(
+            x=x("last"), y=y("slack")
+        ),
+        base.mark_point(shape="circle", size=60, filled=True, fill="var(--blue)", opacity=1).encode(
+            x=x("planned"), y=y("line")
+        ),
+        base.mark_text(align="left", fontSize=13, fill="var(--ink)", baseline="middle").encode(
+            x=alt.value(0), y=y("text"), text="label:N"
+        ),
+    ]
+    return alt.layer(*layers).properties(width=width - 36, height=ROW_PX * len(rows))
+
+
+def _years(end: float, start_year: int, start_month: int, width: int) -> dict[str, Any]:
+    """Ticks where a calendar year begins, its quarters between them while there is room; the labels are years."""
+    quarters = end <= 36 and width > NARROW_PX
+    firsts = (1, 4, 7, 10) if quarters else (1,)
+    months = [m for m in range(int(end) + 1) if (start_month - 1 + m) % 12 + 1 in firsts]
+    number = f"(datum.value + {start_month - 1})"
+    year = f"toString({start_year} + floor({number} / 12))"
+    quarter = f"'Q' + toString(1 + floor(({number} % 12) / 3)) + ' '" if quarters else "''"
+    return {"values": months, "labelExpr": f"{quarter} + {year}", "labelAlign": "left", "labelOverlap": "greedy"}
 
 
 def _axis(**options: Any) -> alt.Axis:

@@ -17,6 +17,7 @@ from groundplan.report._html import Html, details, tag
 from groundplan.report._placed import placed, refused
 from groundplan.report._power import power
 from groundplan.report._service import staffing, workloads
+from groundplan.report._signed import signed
 from groundplan.report._sources import assumptions, limits
 from groundplan.report._spent import by_line, over_time
 from groundplan.spec import LoadedSpec
@@ -24,7 +25,8 @@ from groundplan.verify import Report
 
 Section = Callable[[Facts], tuple[str, Html]]
 SECTIONS: tuple[tuple[str, str, Section], ...] = (
-    ("bought", "Bought and rented", bought),
+    ("actions", "What to sign by when", signed),
+    ("bought", "Bill of materials", bought),
     ("placed", "What runs where", placed),
     ("cost", "Cost over time", over_time),
     ("power", "Power", power),

@@ -48,6 +48,8 @@ class Needs:
     """Hours of batch gangs by bucket."""
     serving: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     """Busy nodes of what is served, by bucket."""
+    serving_kw: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    """What those draw over idle, by bucket."""
 
 
 def need(facts: Facts, server: str, name: str) -> float:
@@ -108,8 +110,10 @@ class Room:
             needs.gangs[gang.bucket].append((facts.points[gang.point], gang.gang_hours))
         for load in facts.plan.loads:
             point = facts.points[load.point]
-            busy = load.units_per_s / point.capacity_per_s * self.nodes_of(point)
-            found[(load.site, load.server), facts.index[load.period]].serving[load.bucket] += busy
+            busy = load.units_per_s / point.capacity_per_s
+            needs = found[(load.site, load.server), facts.index[load.period]]
+            needs.serving[load.bucket] += busy * self.nodes_of(point)
+            needs.serving_kw[load.bucket] += busy * point.dynamic_kw
         return found
 
     def workloads(self, pool: Pool, index: int) -> tuple[str, ...]:
@@ -148,6 +152,13 @@ class Room:
             if (row.period, row.bucket) == (self.periods[index].id, bucket) and self._pool_of(row.offer) == pool
         )
         return needs.serving[bucket] + gangs - sold
+
+    def busy_kw(self, pool: Pool, index: int, bucket: str) -> float:
+        """Extra IT kW of what runs on a pool in a bucket that has hours, over its idle power."""
+        if (pool, index) not in self._needs:
+            return 0.0
+        needs, hours = self._needs[pool, index], self.hours(index, bucket)
+        return needs.serving_kw[bucket] + sum(p.dynamic_kw * run / hours for p, run in needs.gangs[bucket])
 
     def _gang_nodes(self, pool: Pool, index: int) -> int:
         """Own and committed nodes that the largest gang asks for beside the on-demand quota."""

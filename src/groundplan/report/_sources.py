@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from groundplan.catalog import rules_as_of
-from groundplan.report._bought import source_words
+from groundplan.report._equipped import source_words
 from groundplan.report._facts import Facts
 from groundplan.report._html import Html, join, listing, table, tag
 from groundplan.report._priced import rental_price, token_prices
