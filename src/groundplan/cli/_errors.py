@@ -62,7 +62,10 @@ def _internal(error: Exception, *, as_json: bool) -> int:
 
 def code_of(error: GroundplanError) -> str:
     """The stable name of an error class: ``SpecError`` is ``spec``, ``LimitReached`` is ``limit-reached``."""
-    name = type(error).__name__.removesuffix("Error")
+    from groundplan.errors import Infeasible
+
+    kind = Infeasible if isinstance(error, Infeasible) else type(error)
+    name = kind.__name__.removesuffix("Error")
     return "".join(f"-{char.lower()}" if char.isupper() else char for char in name).lstrip("-")
 
 

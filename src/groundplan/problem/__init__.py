@@ -3,12 +3,24 @@
 from groundplan.problem._build import build, build_from_tables, most_replicas, rules_of
 from groundplan.problem._calendar import Calendar, calendar_of
 from groundplan.problem._check import Uncovered, stocked
-from groundplan.problem._conflict import Change, Conflict, Diagnosis, Limit, Reason, Relaxation, Way, applied
+from groundplan.problem._conflict import (
+    Change,
+    Conflict,
+    Diagnosis,
+    Limit,
+    Reason,
+    Relaxation,
+    Way,
+    applied,
+    rounded_down,
+    rounded_up,
+)
 from groundplan.problem._demand import Commodity, Job, Window, commodities, jobs
 from groundplan.problem._loosen import first_arrival, roomy, unmetered, with_lead
 from groundplan.problem._network import link_between, network_ms
-from groundplan.problem._pools import Pool, Rental, spare_nodes
+from groundplan.problem._pools import Pool, Rental, first_day, spare_nodes
 from groundplan.problem._problem import BatchCell, Cell, PowerSite, Problem, TokenCell
+from groundplan.problem._rebuild import rebuilt
 from groundplan.problem._restrict import Choice, Floor, restricted
 
 __all__ = [
@@ -39,12 +51,16 @@ __all__ = [
     "calendar_of",
     "commodities",
     "first_arrival",
+    "first_day",
     "jobs",
     "link_between",
     "most_replicas",
     "network_ms",
+    "rebuilt",
     "restricted",
     "roomy",
+    "rounded_down",
+    "rounded_up",
     "rules_of",
     "spare_nodes",
     "stocked",

@@ -56,7 +56,7 @@ def build(loaded: LoadedSpec, catalog: Catalog, progress: Progress = lambda _: N
     for commodity in commodities(factory, calendar):
         for pool in found_pools:
             progress(f"staffing of {commodity.key} at {pool.key}")
-            rows, refused = _staff(
+            rows, refused = staff_pool(
                 factory, calendar, commodity, pool, estimates[commodity.workload.id, pool.server.id], cache
             )
             staffed += rows
@@ -97,7 +97,7 @@ def _refusal(workload: AnyWorkload, origin: str, pool: Pool, rule: str, why: str
     return RefusalRow(workload=workload.id, origin=origin, site=pool.site.id, server=pool.server.id, rule=rule, why=why)
 
 
-def _staff(
+def staff_pool(
     factory: Factory,
     calendar: Calendar,
     commodity: Commodity,
@@ -180,7 +180,7 @@ def build_from_tables(
     cells = _cells(factory, calendar, served, found_pools, all_points, all_staffing)
     batch_cells = _batch_cells(factory, calendar, todo, found_pools, all_points, refused)
     token_cells = _token_cells(factory, calendar, catalog, served, refused)
-    found_pools = _sized_pools(found_pools, calendar, served, todo, cells, batch_cells)
+    found_pools = sized_pools(found_pools, calendar, served, todo, cells, batch_cells)
     problem = Problem(
         factory=factory,
         spec_hash=loaded.spec_hash,
@@ -327,7 +327,7 @@ def price_day(factory: Factory) -> date:
     return date(int(factory.start[:4]), int(factory.start[5:]), 1)
 
 
-def _sized_pools(
+def sized_pools(
     found_pools: tuple[Pool, ...],
     calendar: Calendar,
     served: tuple[Commodity, ...],
@@ -336,7 +336,7 @@ def _sized_pools(
     batch_cells: tuple[BatchCell, ...],
 ) -> tuple[Pool, ...]:
     """Bound the nodes of each pool by what could be useful there: every commodity and every job, all at once."""
-    sized_pools = []
+    found = []
     for g, pool in enumerate(found_pools):
         nodes = 0.0
         for i in {cell.commodity for cell in cells if cell.pool == g}:
@@ -347,8 +347,8 @@ def _sized_pools(
             mine = [cell for cell in batch_cells if (cell.pool, cell.job) == (g, j)]
             nodes += max(_batch_nodes_at_most(cell, todo[j], calendar) for cell in mine)
         critical = any(cell.pool == g and served[cell.commodity].workload.survives != "none" for cell in cells)
-        sized_pools.append(sized(pool, ceil(nodes), critical))
-    return tuple(sized_pools)
+        found.append(sized(pool, ceil(nodes), critical))
+    return tuple(found)
 
 
 def _nodes_at_most(cell: Cell, commodity: Commodity, pool: Pool) -> int:

@@ -11,12 +11,20 @@ from groundplan.problem._problem import Problem
 from groundplan.spec import Existing
 
 
+class Uncovered(Infeasible):
+    """A load that nothing can serve; carries the problem, so that it can be asked why."""
+
+    def __init__(self, issues: list[Issue], problem: Problem) -> None:
+        super().__init__(issues)
+        self.problem = problem
+
+
 def check_coverage(problem: Problem) -> None:
-    """Every required commodity and every job has a cell in each period. Raises Infeasible with the refusals."""
+    """Every required commodity and every job has a cell in each period. Raises Uncovered with the refusals."""
     issues = [issue for i in range(len(problem.commodities)) if (issue := _uncovered(problem, i))]
     issues += [issue for j in range(len(problem.jobs)) if (issue := _undone(problem, j))]
     if issues:
-        raise Infeasible(issues)
+        raise Uncovered(issues, problem)
 
 
 def _uncovered(problem: Problem, i: int) -> Issue | None:
