@@ -98,3 +98,12 @@ def test_a_model_that_nothing_runs_is_unused():
 def test_a_name_without_a_folder_is_that_of_the_file(tmp_path):
     (tmp_path / "house.json").write_text(json.dumps(CONFIG), "utf-8")
     assert read_model(tmp_path / "house.json").id.startswith("house-")
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf", "[1, -.inf]"])
+def test_a_configuration_in_the_file_is_finite(number):
+    text = f"{starter()}\nmodels: [{{id: ours, config: {{scale: {number}}}}}]\n".replace(
+        "model: qwen3-8b", "model: ours"
+    )
+    with pytest.raises(SpecError, match="not finite|no finite"):
+        loads(text)

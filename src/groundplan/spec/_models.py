@@ -6,9 +6,9 @@ import hashlib
 import json
 import re
 from pathlib import Path as FilePath
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
-from pydantic import Field, JsonValue
+from pydantic import Field, field_validator
 
 from groundplan.errors import Issue, SpecError
 from groundplan.spec._base import Strict
@@ -24,8 +24,17 @@ class OwnModel(Strict):
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.\-]*$", max_length=64)]
     """What workloads name; of a path it is the name of the file (of its folder for config.json) and a fingerprint."""
-    config: Annotated[dict[str, JsonValue], Field(min_length=1)]
+    config: Annotated[dict[str, Any], Field(min_length=1)]
     """The content of config.json."""
+
+    @field_validator("config")
+    @classmethod
+    def _finite(cls, config: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(config, allow_nan=False)
+        except ValueError:
+            raise ValueError("holds a number that is not finite") from None
+        return config
 
 
 def read_model(path: str | FilePath, where: str = "") -> OwnModel:
@@ -39,7 +48,7 @@ def read_model(path: str | FilePath, where: str = "") -> OwnModel:
     return OwnModel(id=f"{stem}-{hashlib.sha256(content.encode()).hexdigest()[:8]}", config=config)
 
 
-def _config(file: FilePath, where: str) -> dict[str, JsonValue]:
+def _config(file: FilePath, where: str) -> dict[str, Any]:
     try:
         with file.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
