@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from study_cases import CATALOG, edited, planned, read, starter
 
 from groundplan.study import Base, Compared, compare
 from groundplan.verify import evaluated_usd, verify
-from study_cases import CATALOG, edited, planned, read, starter
 
 
 @pytest.fixture(scope="module")
