@@ -15,12 +15,13 @@ from groundplan.cli import _plan, _verify
 from groundplan.cli._errors import code_of, guarded, say_issues
 from groundplan.errors import Infeasible, Issue, LimitReached, RuleBroken, SpecError
 from groundplan.plan import Plan, plan_text, read_plan
+from groundplan.report import FILES
 from groundplan.spec import LoadedSpec, load, loads, starter
 from groundplan.verify import verify
 
 SAMPLE = Path(__file__).resolve().parents[1] / "verify" / "sample.py"
 KEYS = ["status", "objective_usd", "bound_usd", "gap", "evaluated_usd", "max_residual", "rounding_cost_usd", "build_s",
-        "solve_s", "reproducible"]  # fmt: skip
+        "solve_s", "reproducible", "warnings"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +49,15 @@ def go(out: Path, *, as_json: bool = True, with_report: bool = True) -> int:
     return _plan.plan_file(Path("sample.yaml"), out, as_json=as_json, with_report=with_report)
 
 
-def test_a_good_plan_leaves_three_files_and_the_promised_keys(planned, tmp_path, capsys):
+def test_a_good_plan_leaves_its_files_and_the_promised_keys(planned, tmp_path, capsys):
     assert go(tmp_path / "new" / "out") == 0
     said = capsys.readouterr()
     content = json.loads(said.out)
-    assert list(content) == KEYS
+    assert list(content) == [*KEYS, "warnings"]
     assert content["evaluated_usd"] == pytest.approx(content["objective_usd"], rel=1e-9)
     assert (content["build_s"], content["solve_s"]) == (1.25, 2.5)
     assert sorted(path.name for path in (tmp_path / "new" / "out").iterdir()) == [
+        *FILES,
         "factory.json",
         "plan.json",
         "report.html",
@@ -72,10 +74,10 @@ def test_people_read_standard_error(planned, tmp_path, capsys):
 
 def test_no_wall_time_stands_in_the_plan_file(planned, tmp_path):
     go(tmp_path)
-    first = (tmp_path / "plan.json").read_bytes(), (tmp_path / "report.html").read_bytes()
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     planned[0] = replace(planned[0], build_s=99.0, solve_s=98.0)
     go(tmp_path)
-    assert ((tmp_path / "plan.json").read_bytes(), (tmp_path / "report.html").read_bytes()) == first
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
 
 
 def test_a_plan_stopped_by_a_limit_is_written_with_exit_4(planned, tmp_path):
@@ -100,7 +102,7 @@ def test_a_plan_that_breaks_a_rule_is_set_aside(planned, tmp_path):
     assert (tmp_path / "plan.rejected.json").read_text("utf-8") == plan_text(good.plan)
     planned[0] = good
     assert go(tmp_path, with_report=False) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["factory.json", "plan.json"], (
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*FILES, "factory.json", "plan.json"], (
         "nothing of another plan stays"
     )
 
