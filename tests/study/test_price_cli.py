@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,14 @@ def test_a_process_prints_the_answer(tmp_path):
     for said in ("Three ways, USD a month", "owning wins below USD", "Break-even with rent anywhere", "[1] vendor"):
         assert said in done.stdout
     assert "Convention groundplan" in done.stdout
+    lines = done.stdout.splitlines()
+    head = next(line for line in lines if " /Mtok" in line)
+    row = next(line for line in lines if line.startswith(" own ") and " node" in line)
+    at = {name: head.index(name) + len(name) for name in ("nodes", "use", "a month", "/Mtok")}
+    assert re.search(r" \d+$", row[: at["nodes"]])
+    assert re.search(r" \d+%$", row[: at["use"]])
+    assert re.search(r" [\d,]{4,}$", row[: at["a month"]])
+    assert re.search(r" 0\.\d+$", row[: at["/Mtok"]])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -20,6 +20,7 @@ SHOWN = 4
 SAME = 1e-3
 """Two loads this near, as a share, are told as one."""
 WAYS = ("own", "rent", "tokens")
+HEADS = ("way", "of", "price", "> nodes", "> use", "> a month", "> 90 % band", "> /Mtok", "> out", "source")
 PRICE_LIST = "genai-prices"
 """Its notes only repeat provider and model."""
 LEVELS = {"ttft": "ttft_ms", "tpot": "tpot_ms", "percentile": "percentile"}
@@ -125,21 +126,8 @@ def _show(answer: PriceAnswer, shown: int) -> None:
         screen.print(_break_text(crossing))
     kept = sorted((row for way in WAYS for row in answer.of(way)[:shown]), key=lambda row: row.usd_per_month)
     notes = list(dict.fromkeys(_source_text(source) for row in kept for source in row.sources))
-    heads = [
-        "way",
-        "of",
-        "where",
-        "price",
-        "> nodes",
-        "> use",
-        "> a month",
-        "> 90 % band",
-        "> /Mtok",
-        "> out",
-        "source",
-    ]
     screen.print()
-    screen.print(table("Cheapest of each way, USD", heads, [_cells(row, notes) for row in kept]))
+    screen.print(table("Cheapest of each way, USD", HEADS, [_cells(row, notes) for row in kept]))
     for sentence in _remarks(answer, shown):
         screen.print(sentence, style="dim")
     for index, note in enumerate(notes, 1):
@@ -158,11 +146,15 @@ def _remarks(answer: PriceAnswer, shown: int) -> Iterator[str]:
     unfit = [what for what, _ in answer.refusals if " " not in what and what not in WAYS]
     if unfit:
         yield f"Not able to serve it at this level: {', '.join(unfit)} (--json says why)."
-    yield from (f"No row for {what}: {why}." for what, why in answer.refusals if what not in unfit)
+    others: dict[str, list[str]] = {}
+    for what, why in answer.refusals:
+        if what not in unfit:
+            others.setdefault(why, []).append(what)
+    yield from (f"No row for {', '.join(names)}: {why}." for why, names in others.items())
 
 
 def _cells(row: PriceRow, notes: Sequence[str]) -> list[str]:
-    band = f"{row.low_usd_per_month:,.0f}–{row.high_usd_per_month:,.0f}"
+    low, high = f"{row.low_usd_per_month:,.0f}", f"{row.high_usd_per_month:,.0f}"
     return [
         row.way,
         _named(row) + (f" {row.country}" if row.way == "rent" else ""),
@@ -170,7 +162,7 @@ def _cells(row: PriceRow, notes: Sequence[str]) -> list[str]:
         "" if row.nodes is None else f"{row.nodes:,}",
         "" if row.peak_use is None else f"{row.peak_use:.0%}",
         f"{'' if row.exact else '≥ '}{row.usd_per_month:,.0f}",
-        "" if row.way == "tokens" else band,
+        "" if low == high else f"{low}–{high}",
         f"{row.usd_per_mtok:.3g}",
         f"{row.usd_per_output_mtok:.3g}",
         " ".join(f"[{notes.index(_source_text(source)) + 1}]" for source in row.sources),
@@ -198,14 +190,15 @@ def _named(row: PriceRow) -> str:
 def _verdict_text(found: PriceVerdict) -> Iterator[str]:
     """The cheapest way of a scope; a threshold instead of a verdict where it rests on assumed figures."""
     winner, other, scope = found.winner, found.other, f"{found.scope[0].upper()}{found.scope[1:]}"
-    cost = f"at {usd(winner.usd_per_month)} a month"
+    cost = f"{usd(winner.usd_per_month)} a month"
     if winner.way != "own":
-        yield f"{scope}, the cheapest is {_verb(winner)} {cost}."
+        yield f"{scope}, the cheapest is {_verb(winner)} at {cost}."
     elif found.own_wins_below_usd is None:
-        yield f"{scope} there is only {_verb(winner)} {cost}."
+        yield f"{scope} there is only {_verb(winner)} at {cost}."
     else:
-        yield f"{scope}, {_below(found.own_wins_below_usd)}: {_verb(winner)}, {winner.price}, {cost}."
-        yield f"(The price is {'assumed' if winner.price_assumed else 'published'}, the overheads are assumed.)"
+        kind = "an assumed" if winner.price_assumed else "a published"
+        yield f"{scope}, {_below(found.own_wins_below_usd)}: {_verb(winner)} costs {cost}"
+        yield f"at {kind} price of USD {winner.price} and with assumed overheads."
     if other is not None:
         yield f"The best other way is {_verb(other)} at {usd(other.usd_per_month)}."
         if not found.clear:

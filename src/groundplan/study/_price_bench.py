@@ -128,7 +128,7 @@ class Bench:
                 yield f"own {server.id}", "its price is blank in the catalogue"
         for part, server in rental_servers(self.catalog, self.catalog.cloud_offers).items():
             if server is None:
-                yield f"rent {part}", "no server of the catalogue holds it, so its speed was not worked out"
+                yield f"rent {part}", "no server of the catalogue holds it, so its speed is not known"
 
     def nearest(self) -> list[Issue]:
         """Why nothing serves the model, and the levels that an idle replica would reach."""
