@@ -23,6 +23,9 @@ app = typer.Typer(
 )
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output.")]
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A factory file, or a folder of them.")]
+Compare = Annotated[
+    bool, typer.Option("--compare", help="Plan every alternative too, and find the prices that change the answer.")
+]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Write no report.html.")]
 
 
@@ -108,6 +111,7 @@ def check(
 def plan(
     file: FileArgument,
     out: Results = Path("groundplan-plan"),
+    compare: Compare = False,
     as_json: Json = False,
     no_report: NoReport = False,
 ) -> None:
@@ -117,7 +121,25 @@ def plan(
     """
     from groundplan.cli._plan import plan_file
 
-    raise typer.Exit(plan_file(file, out, as_json=as_json, with_report=not no_report))
+    raise typer.Exit(plan_file(file, out, as_json=as_json, with_report=not no_report, compare=compare))
+
+
+@app.command()
+@guarded
+def why(
+    file: FileArgument,
+    workload: Annotated[str, typer.Option(help="Id of a workload of the file.")],
+    site: Annotated[str, typer.Option(help="Id of a site of the file.")],
+    hardware: Annotated[str, typer.Option(help="Server or accelerator; else any that may stand there.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Say why a workload is, or is not, served at a site.
+
+    Either a rule refuses, with its proof; or the answer is what forcing it there would cost.
+    """
+    from groundplan.cli._why import why_not
+
+    why_not(file, workload, site, hardware, as_json=as_json)
 
 
 @app.command()
@@ -131,6 +153,27 @@ def verify(
     from groundplan.cli._verify import verify_file
 
     verify_file(plan, spec, as_json=as_json)
+
+
+@app.command()
+@guarded
+def costs(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan.json, or the folder that holds it.")],
+    spec: Annotated[Path | None, typer.Option(help="Factory file; else factory.json beside the plan.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(parser=_place, metavar="FILE", help="Write charges with FOCUS column names.")
+    ] = None,
+    against: Annotated[Path | None, typer.Option(help="Another plan of the same file: break-even month.")] = None,
+    rental: Annotated[
+        float | None, typer.Option(help="USD per rented GPU-hour: break-even utilisation.", min=0.000001)
+    ] = None,
+    convention: Annotated[str | None, typer.Option(help="Length of a month, such as groundplan, lenovo-2025.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a plan costs: by site and year, per GPU-hour, token, robot-hour, frame, run."""
+    from groundplan.cli._costs import Wish, costs_file
+
+    costs_file(plan, spec, Wish(csv, convention, against, rental), as_json=as_json)
 
 
 @app.command()

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+Progress = Callable[[str], None]
+"""Takes the name of each step."""
+
 
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[str], None]]:
+def progress(title: str) -> Iterator[Progress]:
     """A function that takes the name of each step; the bar goes when the work ends."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -7,6 +7,7 @@ from groundplan.study._price_bench import SpeedCache
 from groundplan.study._price_break import BreakEven
 from groundplan.study._price_types import PriceAnswer, PriceQuestion, PriceRow, PriceVerdict
 from groundplan.study._types import Alternative, Comparison, Flip, Priced, Stay, Uplink, Verdict
+from groundplan.study._why import Refused, Why, why
 
 __all__ = [
     "Alternative",
@@ -21,10 +22,13 @@ __all__ = [
     "PriceRow",
     "PriceVerdict",
     "Priced",
+    "Refused",
     "SpeedCache",
     "Stay",
     "Uplink",
     "Verdict",
+    "Why",
     "compare",
     "price",
+    "why",
 ]

@@ -44,6 +44,11 @@ class Why(Strict):
     reasons: tuple[str, ...] = ()
     """Of an impossible one: what stands against it."""
 
+    @property
+    def there_already(self) -> bool:
+        """Then the interval is what going without costs."""
+        return self.share >= SHARE
+
 
 class Ways(Strict):
     """Open ways, by index in the problem."""
@@ -59,7 +64,7 @@ class Ways(Strict):
 def why(
     base: Base,
     problem: Problem,
-    first: Planned,
+    first: Planned | None,
     workload: str,
     site: str,
     hardware: str = "",
@@ -67,16 +72,19 @@ def why(
 ) -> Why:
     """Why a workload is, or is not, served at a site (on a server model). Raises SpecError for unknown names.
 
+    `first` is the plan as it is; it is made where it is needed and not given.
     A way that no rule closes is forced to carry a tenth of the volume that could go there, and planned again:
     the true difference lies in [bound with it - cost without, cost with it - bound without].
     """
     server = _checked(base, problem, workload, site, hardware)
     about = {"workload": workload, "site": site, "hardware": server}
     ways = _ways(problem, workload, site, server)
-    share = _share(first.plan, workload, site, server, problem)
     if not ways:
-        proofs = _proofs(problem, workload, site, server)
-        return Why(**about, answer="refused", share=0.0, proofs=proofs)
+        return Why(**about, answer="refused", share=0.0, proofs=_proofs(problem, workload, site, server))
+    if first is None:
+        progress("planning as it is")
+        first = base.planned(problem, base.loaded)
+    share = _share(first.plan, workload, site, server, problem)
     progress("planning with it" if share < SHARE else "planning without it")
     try:
         other = _with(base, problem, ways) if share < SHARE else _without(base, problem, ways)
