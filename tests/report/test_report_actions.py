@@ -171,6 +171,43 @@ def test_a_block_may_wait_until_the_nodes_that_need_it(sample, found):
     assert block.id not in first.depends_on
 
 
+@pytest.mark.parametrize(("period", "usable_from", "kept"), [("q3", "y2", True), ("q4", None, False)])
+def test_a_block_at_its_last_safe_date_is_enough_for_verify_and_later_is_not(sample, found, period, usable_from, kept):
+    # Lead of 6 months: bought in July it is usable in January; bought in October it is not in the plan at all.
+    assert of_kind(found, "power-block")[0].last_safe == date(2027, 7, 1)
+    row = sample.plan.blocks[0]
+    late = (row.model_copy(update={"period": period, "usable_from": usable_from}),) if usable_from else ()
+    families = verify(sample.plan.model_copy(update={"blocks": late}), sample.loaded, sample.catalog).families
+    assert ({"power", "cooling"} & families == set()) is kept
+    assert "blocks" not in families
+
+
+def test_a_commitment_may_wait_no_longer_than_verify_allows(sample, found):
+    signed = of_kind(found, "commitment")[0]
+    rents = tuple(
+        row.model_copy(update={"period": "q2"}) if row.offer == signed.item else row for row in sample.plan.rents
+    )
+    assert signed.float_days == 0
+    late = verify(sample.plan.model_copy(update={"rents": rents}), sample.loaded, sample.catalog)
+    assert late.families & {"packing", "spares"}
+
+
+def test_export_law_ends_the_float_of_an_order():
+    # Nobody misses the edge box, so it may come in the last period; in China its licence ends before.
+    plan, loaded, catalog, report = case()
+    facts = Facts(plan, loaded, catalog, report)
+    china = tuple(
+        site.model_copy(update={"country": "CN"}) if site.id == "annex" else site for site in loaded.factory.sites
+    )
+    permits = (HeldPermit(permit="bis-licence", from_month="2026-01", until_month="2027-06"),)
+    factory = loaded.factory.model_copy(update={"sites": china, "held_permits": permits})
+    closed = Facts(plan, replace(loaded, factory=factory), catalog, report)
+    free, bound = (next(a for a in actions(f) if a.item == "buy-mini") for f in (facts, closed))
+    assert free.last_safe == date(2028, 1, 1)
+    assert bound.last_safe == date(2027, 5, 31)
+    assert "export law refuses it" in bound.consequence
+
+
 def test_a_commitment_says_when_it_ends_and_that_no_notice_is_stated(found):
     signed, end = of_kind(found, "commitment")[0], of_kind(found, "notice")[0]
     assert (signed.planned, end.planned) == (date(2027, 1, 1), date(2028, 1, 1))
@@ -190,7 +227,9 @@ def test_what_ends_inside_the_plan_is_named(sample):
 def test_missing_nodes_are_named_with_workload_site_and_period(found):
     # Five old nodes, two retired: without the two new ones three stand where three and a spare are needed.
     order = next(action for action in found if action.id == "order:buy8:plant:q1")
-    assert order.consequence == f"chat, inspect, tune and 1 more at plant: 1 of 4{SPACE}nodes missing from Q2 2027."
+    assert (
+        order.consequence == f"chat, inspect, tune and 1 more at plant: 1 of 4{SPACE}nodes missing from Q2{SPACE}2027."
+    )
 
 
 def test_what_nobody_misses_says_so(found):

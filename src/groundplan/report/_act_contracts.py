@@ -10,7 +10,7 @@ from groundplan.plan import BurstRow, RentRow
 from groundplan.report._desk import NO_NOTICE, Action, Desk, few
 from groundplan.report._priced import rental_price, token_prices, tokens_sold
 from groundplan.report._room import SLACK, TERM_MONTHS, Pool, Shortage
-from groundplan.report._words import count, figure
+from groundplan.report._words import count, day_words, figure
 from groundplan.spec import TokenOffer, month_number
 
 TERM_WORDS = {"1y": "1 year", "3y": "3 years"}
@@ -50,7 +50,8 @@ def _notice(desk: Desk, row: RentRow, end: int, what: str) -> Action:
         id=f"notice:{row.offer}:{row.period}", kind="notice", site=offer.site, item=row.offer,
         what=f"Renew or end {what}", quantity=row.nodes, unit="node", planned=day, last_safe=day, ready=day,
         amount_usd=0.0, cost_line="cloud", notice=NO_NOTICE,
-        consequence=f"The term ends on {day}; {then}. A contract that renews itself would go on being billed.",
+        consequence=f"The term ends on {day_words(day)}; {then}. "
+        "A contract that renews itself would go on being billed.",
     )  # fmt: skip
 
 
@@ -197,9 +198,10 @@ def permits(desk: Desk) -> Iterator[Action]:
         month = month_number(permit.until_month) - start
         if 0 <= month <= desk.facts.horizon_months:
             day = desk.day(month)
+            said = day_words(day)
             yield desk.action(
                 id=f"permit:{permit.permit}:{permit.until_month}", kind="permit", site="", item=permit.permit,
-                what=f"Renew permit {permit.permit} if anything after {day} needs it", quantity=1, unit="permit",
+                what=f"Renew permit {permit.permit} if anything after {said} needs it", quantity=1, unit="permit",
                 planned=day, last_safe=day, ready=day, amount_usd=0.0, cost_line="",
-                consequence=f"From {day} nothing may rest on it: no order, rent or processing that a rule forbids.",
+                consequence=f"From {said} nothing may rest on it: no order, rent or processing that a rule forbids.",
             )  # fmt: skip

@@ -9,7 +9,7 @@ from groundplan.plan import BlockRow, OrderRow
 from groundplan.policy import export
 from groundplan.report._desk import NO_NOTICE, Action, Desk, few
 from groundplan.report._room import SITE_FIGURES, Shortage, over
-from groundplan.report._words import figure
+from groundplan.report._words import day_words, figure
 from groundplan.spec import ON_PREMISE_TIERS, Existing, Hosting, month_number
 
 
@@ -53,7 +53,7 @@ def _under_law(desk: Desk, row: OrderRow, last_safe: date) -> tuple[date, str]:
         on = desk.day(month)
         verdict = export(chip, site=facts.sites[row.site], on=on, held_permits=facts.factory.held_permits)
         if not verdict.allowed and month > start:
-            return on - timedelta(days=1), f"From {on} it needs a permit: {verdict.why}"
+            return on - timedelta(days=1), f"From {day_words(on)} export law refuses it: {verdict.why}."
     return last_safe, ""
 
 

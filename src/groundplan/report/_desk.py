@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from groundplan.report._facts import Facts
 from groundplan.report._room import Pool, Room, Shortage
-from groundplan.report._words import count, sentence_list
+from groundplan.report._words import SPACE, count, sentence_list
 from groundplan.spec import Hosting
 
 Kind = Literal[
@@ -77,7 +77,7 @@ class Desk:
         return date(year, number, 1)
 
     def label(self, index: int) -> str:
-        return self.facts.label(self.plan.periods[index].id)
+        return self.facts.label(self.plan.periods[index].id).replace(" ", SPACE)
 
     def action(self, *, amount_usd: float, **values: Any) -> Action:
         """An action with what is the same for most."""

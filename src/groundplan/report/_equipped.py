@@ -104,9 +104,9 @@ def _together(facts: Facts, rows: list[BillRow]) -> list[object]:
     totals = [row.total_usd for row in rows if row.total_usd is not None]
     sources = dict.fromkeys(row.source for row in rows if row.source)
     return [
-        first.item, " to ".join(phases), f"{_quantity(sum(row.quantity for row in rows))}{SPACE}{first.unit}",
-        first.price_scope, " to ".join(prices), whole(sum(totals)) if totals else "",
-        join(map(source_words, sources), ", "),
+        first.item[0].upper() + first.item[1:], " to ".join(phases),
+        f"{_quantity(sum(row.quantity for row in rows))}{SPACE}{first.unit}", first.price_scope, " to ".join(prices),
+        whole(sum(totals)) if totals else "", join(map(source_words, sources), ", "),
     ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from groundplan.report._charts import Wait, timeline
 from groundplan.report._desk import WAIT_DAYS, Action
 from groundplan.report._facts import Facts
 from groundplan.report._html import Html, details, join, table, tag
-from groundplan.report._words import MONTHS, SPACE, Column, count, whole
+from groundplan.report._words import Column, count, day_words, whole
 
 SHOWN, DRAWN = 12, 14
 """Rows of the first table, and of the timeline; the rest unfolds."""
@@ -35,11 +35,6 @@ def signed(facts: Facts) -> tuple[str, Html]:
     title += f"; {waiting} of {len(found)} can wait a quarter or longer" if waiting else f"; {len(found)} in all"
     said = tag("p", "".join(ABOUT), class_="under")
     return title, join([said, _picture(facts, found), _tables(facts, found)])
-
-
-def day_words(day: date) -> str:
-    """``29 Jan 2027``."""
-    return f"{day.day}{SPACE}{MONTHS[day.month - 1]}{SPACE}{day.year}"
 
 
 def _tables(facts: Facts, found: tuple[Action, ...]) -> Html:

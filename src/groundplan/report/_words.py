@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from math import floor, isfinite, log10
 
 SPACE = "\N{NO-BREAK SPACE}"
@@ -54,6 +55,11 @@ def count(number: float, one: str, many: str = "") -> str:
 def month_name(month: str) -> str:
     """``2027-03`` as ``Mar 2027``."""
     return f"{MONTHS[int(month[5:]) - 1]}{SPACE}{month[:4]}"
+
+
+def day_words(day: date) -> str:
+    """``29 Jan 2027``."""
+    return f"{day.day}{SPACE}{MONTHS[day.month - 1]}{SPACE}{day.year}"
 
 
 def sentence_list(words: Iterable[str]) -> str:
