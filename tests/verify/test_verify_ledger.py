@@ -51,15 +51,15 @@ def test_places_are_those_of_the_file(made, rows):
 
 def test_what_stands_at_a_place(rows):
     assert of(rows, "hardware", place="annex", item="buy-mini") == {"q1": 40000}
-    assert of(rows, "facility", place="plant", item="hall-a") == {"q2": 70000}
+    assert of(rows, "facility", place="plant", item="block:hall-a") == {"q2": 70000}
     assert of(rows, "opening", place="annex") == {"q1": 5000}
     assert of(rows, "staff", place="annex") == pytest.approx({p: 2500 * m for p, (_, m) in PERIODS.items()})
-    assert of(rows, "maintenance", place="plant", item="old")["y2"] == 27000
+    assert of(rows, "maintenance", place="plant", item="existing:old")["y2"] == 27000
     assert of(rows, "software", place="annex", item="mini")["y2"] == 2000
     assert of(rows, "colocation", place="annex", item="mini")["q1"] == 72
     assert of(rows, "cloud", place="cloud", item="cloud-year") == dict.fromkeys(("q1", "q2", "q3", "q4"), 16 * 2190.0)
-    assert of(rows, "resale", place="plant", item="old").keys() == {"q2"}
-    assert {row.item for row in rows if row.line == "residual"} == {"buy8", "buy-mini", "hall-a"}
+    assert of(rows, "resale", place="plant", item="existing:old").keys() == {"q2"}
+    assert {row.item for row in rows if row.line == "residual"} == {"buy8", "buy-mini", "block:hall-a"}
 
 
 def test_direct_lines_name_their_workload(rows):

@@ -16,7 +16,7 @@ from groundplan.verify import FAMILIES, verify
 def verify_file(path: Path, spec: Path | None, *, as_json: bool) -> None:
     """Say that the plan keeps every rule; RuleBroken (exit 3) names those that it breaks."""
     plan_path = path / "plan.json" if path.is_dir() else path
-    plan, loaded, catalog = read_plan(plan_path), _factory(plan_path, spec), Catalog.default()
+    plan, loaded, catalog = read_plan(plan_path), factory_beside(plan_path, spec), Catalog.default()
     report = verify(plan, loaded, catalog)
     if report.findings:
         raise RuleBroken(report.findings)
@@ -37,7 +37,8 @@ def verify_file(path: Path, spec: Path | None, *, as_json: bool) -> None:
     screen.print(cost_table(report.lines))
 
 
-def _factory(plan_path: Path, spec: Path | None) -> LoadedSpec:
+def factory_beside(plan_path: Path, spec: Path | None) -> LoadedSpec:
+    """The factory file that was named, or the one beside the plan; PlanFileError where there is neither."""
     beside = plan_path.parent / "factory.json"
     if spec is None and not beside.is_file():
         hint = "give the file that was planned with --spec"

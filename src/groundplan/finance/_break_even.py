@@ -82,3 +82,18 @@ def discounted_break_even_months(capex_usd: float, saving_usd_per_month: float, 
     if unpaid >= 1:
         return math.inf
     return -math.log1p(-unpaid) / month_log if unpaid > 0 else capex_usd / saving_usd_per_month
+
+
+def break_even_utilisation(
+    own_usd_per_available_hour: float, rental_usd_per_hour: float, busy_usd_per_hour: float = 0.0
+) -> float:
+    """Utilised share of the hours from which owning costs no more than renting by the hour of use.
+
+    ``own / share + busy = rental``, so ``share = own / (rental - busy)``. `own` is paid for every hour that hardware
+    is there, `busy` for an hour of work on top (power, say). Above 1: not even when always busy; infinite where the
+    rental is no dearer than the hour of work alone. All three in US dollars per accelerator-hour, or per node-hour.
+    """
+    need("break_even_utilisation.own_usd_per_available_hour", own_usd_per_available_hour, low=0)
+    saving = need("break_even_utilisation.rental_usd_per_hour", rental_usd_per_hour, low=0)
+    saving -= need("break_even_utilisation.busy_usd_per_hour", busy_usd_per_hour, low=0)
+    return own_usd_per_available_hour / saving if saving > 0 else math.inf

@@ -16,7 +16,8 @@ class LedgerRow(NamedTuple):
     place: str
     """Site; for load that is shed, where the demand arises."""
     item: str
-    """Offer, existing nodes, block, server or link; empty where one payment serves all that stands at the site."""
+    """Offer, ``existing:id``, ``block:id``, server, or ``origin>site`` of a link; empty where one payment serves all
+    that stands at the site (energy, people, opening) and where the workload says it all (shedding, value)."""
     workload: str
     """Of tokens, egress, shedding and value; else empty."""
     usd: float

@@ -125,6 +125,16 @@ def _as_hardware(line: str) -> Callable[[World], Iterator[Payment]]:
     return payments
 
 
+def block_name(block: str) -> str:
+    """A power block as the ledger names it: ids of offers, blocks and existing nodes may be alike."""
+    return f"block:{block}"
+
+
+def owned_name(existing: str) -> str:
+    """Existing nodes as the ledger names them."""
+    return f"existing:{existing}"
+
+
 def _block_usd(world: World, row: BlockRow) -> Decimal:
     hosting = world.hosting(row.site)
     blocks = {block.id: block for block in hosting.blocks} if hosting else {}
@@ -133,7 +143,7 @@ def _block_usd(world: World, row: BlockRow) -> Decimal:
 
 def _facility(world: World) -> Iterator[Payment]:
     for row in world.plan.blocks:
-        yield Payment(world.span[row.period], _block_usd(world, row), row.site, row.block)
+        yield Payment(world.span[row.period], _block_usd(world, row), row.site, block_name(row.block))
 
 
 def _opening(world: World) -> Iterator[Payment]:
@@ -206,7 +216,7 @@ def _maintenance(world: World) -> Iterator[Payment]:
         for item in world.factory.existing:
             yearly_usd = exact(item.maintenance_usd_per_year)
             usd = world.kept(item, span.start) * yearly_usd * span.months / 12
-            yield Payment(span, usd, item.site, item.id)
+            yield Payment(span, usd, item.site, owned_name(item.id))
 
 
 def _software(world: World) -> Iterator[Payment]:
@@ -361,7 +371,7 @@ def _resale(world: World) -> Iterator[Payment]:
         item, span = world.existing[row.existing], world.span[row.period]
         if world.age_months(item, span.start) < 12 * world.need(item.server, "life_years"):
             factor = yearly(-item.resale_decline_per_year_rate, span.start)
-            yield Payment(span, -row.nodes * exact(item.resale_usd) * factor, item.site, item.id)
+            yield Payment(span, -row.nodes * exact(item.resale_usd) * factor, item.site, owned_name(item.id))
 
 
 def _residual(world: World) -> Iterator[Payment]:
@@ -374,11 +384,11 @@ def _residual(world: World) -> Iterator[Payment]:
     life = 12 * world.factory.money.overheads.facility_life_years
     for row in world.plan.blocks:
         unpaid = annuity_left(rate, life, world.horizon - world.span[row.usable_from].start)
-        yield Payment(last, -_block_usd(world, row) * unpaid, row.site, row.block)
+        yield Payment(last, -_block_usd(world, row) * unpaid, row.site, block_name(row.block))
     for item in world.factory.existing:
         factor = yearly(-item.resale_decline_per_year_rate, world.horizon)
         usd = -world.kept(item, world.horizon) * exact(item.resale_usd) * factor
-        yield Payment(last, usd, item.site, item.id)
+        yield Payment(last, usd, item.site, owned_name(item.id))
 
 
 def annuity_left(rate: float, life_months: float, age_months: float) -> Decimal:
