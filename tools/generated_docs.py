@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from groundplan.catalog import Accelerator, Catalog, CloudOffer, ModelCard, Server
+from groundplan.catalog import Accelerator, Catalog, CloudOffer, ModelCard, Server, own_costs, server_price
 from groundplan.spec import schema
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -109,6 +110,11 @@ def catalogue() -> str:
                     ("id", "holds", "term", "USD/h"),
                     map(_offer, catalog.cloud_offers),
                 ),
+                *_section(
+                    "Servers priced from their parts, for `groundplan price`",
+                    ("server", "USD", "parts from", "dated"),
+                    (_built(catalog.server(row.server), row.dated) for row in own_costs().built),
+                ),
             ]
         )
         + "\n"
@@ -152,6 +158,12 @@ def _accelerator(row: Accelerator) -> list[str]:
 def _server(row: Server) -> list[str]:
     holds = f"{row.accelerators_count} x {row.accelerator}" if row.accelerator else f"{row.cpu_cores} CPU cores"
     return [row.id, holds, _n(row.max_power_kw), row.cooling]
+
+
+def _built(row: Server, dated: date) -> list[str]:
+    price = server_price(row)
+    assert price is not None
+    return [row.id, f"{price.usd_low:,.0f} to {price.usd_high:,.0f}", price.sources[0].who, dated.isoformat()]
 
 
 def _offer(row: CloudOffer) -> list[str]:
