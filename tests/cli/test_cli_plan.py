@@ -40,7 +40,7 @@ def planned(sample, monkeypatch):
     made = [_plan.Made(plan, verify(plan, spec, catalog), 1.25, 2.5)]
     loaded = LoadedSpec(spec.factory, spec.spec_hash, {}, Path("sample.yaml"), {})
     monkeypatch.setattr(_plan, "load", lambda _: loaded)
-    monkeypatch.setattr(_plan, "_made", lambda *_: made[0])
+    monkeypatch.setattr(_plan, "_made", lambda *_, **__: made[0])
     monkeypatch.setattr(_plan.Catalog, "default", staticmethod(lambda: catalog))
     return made
 
