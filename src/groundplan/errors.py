@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Infeasible(GroundplanError):
     """No plan exists under the stated rules; the issues name the conflict."""
 
     exit_code = 3
+    problem: Any = None
+    """The `groundplan.problem.Problem` that has no plan, for whoever explains it."""
 
 
 class RuleBroken(GroundplanError):

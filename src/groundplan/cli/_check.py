@@ -8,6 +8,7 @@ from typing import Any
 
 from groundplan.catalog import Catalog
 from groundplan.cli._errors import print_json
+from groundplan.cli._explain import explained
 from groundplan.cli._progress import progress
 from groundplan.cli._tables import console, table
 from groundplan.cli._warnings import say_warnings, warnings
@@ -20,7 +21,8 @@ def check_file(file: Path, *, as_json: bool, quick: bool) -> None:
     catalog = Catalog.default().for_file(loaded)
     found: dict[str, Any] = {"status": "ok", "spec_hash": loaded.spec_hash, "sizes": _sizes(loaded.factory)}
     if not quick:
-        found |= _built(loaded, catalog)
+        with explained(loaded, catalog, as_json=as_json):
+            found |= _built(loaded, catalog)
     found["warnings"] = warnings()
     say_warnings(found["warnings"])
     if as_json:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundplan.catalog import Catalog
 from groundplan.cli._errors import print_json
+from groundplan.cli._explain import explained
 from groundplan.cli._folder import check_folder, write_files
 from groundplan.cli._progress import Progress, progress
 from groundplan.cli._warnings import say_warnings, warnings
@@ -48,7 +49,8 @@ def plan_file(file: Path, out: Path, *, as_json: bool, with_report: bool, compar
     loaded = load(file)
     catalog = Catalog.default().for_file(loaded)
     check_folder(out)
-    made = _made(loaded, catalog, compare=compare)
+    with explained(loaded, catalog, as_json=as_json):
+        made = _made(loaded, catalog, compare=compare)
     if made.report.findings:
         write_files(out, {REJECTED: plan_text(made.plan)})
         raise RuleBroken(made.report.findings)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from groundplan.errors import Infeasible
+
 if TYPE_CHECKING:
     from groundplan.plan import Plan
     from groundplan.problem import Diagnosis, Floor, Problem
@@ -32,7 +34,11 @@ def solve(
     from groundplan.optimize import _model, _solve
 
     families = _model.FAMILIES if floor is None else _model.with_floor(floor)
-    return _solve.solve(problem, relax=relax, families=families, progress=progress)
+    try:
+        return _solve.solve(problem, relax=relax, families=families, progress=progress)
+    except Infeasible as error:
+        error.problem = problem
+        raise
 
 
 def diagnose(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from groundplan.catalog import Catalog
-from groundplan.perf import StaffingCache, operating_points
+from groundplan.perf import Points, StaffingCache, operating_points
 from groundplan.plan import PointRow, StaffingRow
 from groundplan.problem._build import build_from_tables, staff_pool
 from groundplan.problem._calendar import calendar_of
@@ -32,10 +32,14 @@ def rebuilt(
     points = {row.id: row for row in known.points}
     staffing = {(row.point, row.origin, row.site): row for row in known.staffing}
     cache = StaffingCache()
+    estimates: dict[tuple[str, str], Points] = {}
     for commodity in commodities(factory, calendar):
         workload = commodity.workload
         for pool in (pool for pool in found if again(workload.id, commodity.origin, pool)):
-            estimate = operating_points(workload, pool.server, catalog)
+            name = (workload.id, pool.server.id)
+            if name not in estimates:
+                estimates[name] = operating_points(workload, pool.server, catalog)
+            estimate = estimates[name]
             rows, _ = staff_pool(factory, calendar, commodity, pool, (estimate.points, estimate.refusals), cache)
             rows_of_points = {point.id: point.row() for point in estimate.points}
             _put(points, staffing, rows_of_points, rows)

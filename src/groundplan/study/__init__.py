@@ -2,6 +2,7 @@
 
 from groundplan.study._base import Base, Planned
 from groundplan.study._compare import Compared, compare
+from groundplan.study._diagnose import diagnose
 from groundplan.study._price import price
 from groundplan.study._price_bench import SpeedCache
 from groundplan.study._price_break import BreakEven
@@ -29,6 +30,7 @@ __all__ = [
     "Verdict",
     "Why",
     "compare",
+    "diagnose",
     "price",
     "why",
 ]
