@@ -14,6 +14,7 @@ from groundplan.finance._cash import NOT_CASH, Cash, CashPoint, cash_by_year, cu
 from groundplan.finance._crossing import BreakEven, break_even
 from groundplan.finance._focus import FOCUS_COLUMNS, focus_rows
 from groundplan.finance._pump import MoneyPump, OfferTerms, money_pump
+from groundplan.finance._stock import Stock
 from groundplan.finance._time import (
     annuity_share_left,
     capital_recovery_factor,
@@ -36,6 +37,7 @@ __all__ = [
     "IdleCost",
     "MoneyPump",
     "OfferTerms",
+    "Stock",
     "UnitCost",
     "UnitCosts",
     "WorkloadCost",

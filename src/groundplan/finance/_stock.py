@@ -122,12 +122,16 @@ class Stock:
 
     def rented(self, pool: Pool, t: int) -> int:
         """Nodes held all through the period, on demand or committed."""
-        rows = (row for row in self.plan.rents if self.pool_of(self.rentals[row.offer]) == pool)
+        return sum(self.held(offer, t) for offer in self.factory.rentals if self.pool_of(offer) == pool)
+
+    def held(self, offer: RentalOffer, t: int) -> int:
+        """Nodes of one rental held all through the period."""
         total = 0
-        for row in rows:
+        for row in self.plan.rents:
             first = self.index[row.period]
-            end = self.start[first] + TERM_MONTHS.get(self.rentals[row.offer].term, self.months[first])
-            total += row.nodes if first <= t and self.start[t] + self.months[t] <= end else 0
+            end = self.start[first] + TERM_MONTHS.get(offer.term, self.months[first])
+            holds = row.offer == offer.id and first <= t and self.start[t] + self.months[t] <= end
+            total += row.nodes if holds else 0
         return total
 
     def pool_of(self, offer: RentalOffer) -> Pool:

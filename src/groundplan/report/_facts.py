@@ -8,13 +8,11 @@ from functools import cached_property
 
 from groundplan.catalog import Catalog, Server
 from groundplan.errors import CatalogError, Issue
+from groundplan.finance import Stock, cash_by_year, report_rate
 from groundplan.plan import PEAK, OrderRow, PeriodRow, Plan, PointRow, StaffingRow
 from groundplan.report._words import Money, month_name
-from groundplan.spec import ExchangeRate, Existing, Factory, LoadedSpec, RentalOffer, month_number
+from groundplan.spec import ExchangeRate, Factory, LoadedSpec, RentalOffer, month_number
 from groundplan.verify import Report
-
-NOT_CASH = ("value_served", "shed_penalty", "resale", "residual")
-"""Lines outside cash budgets (docs/conventions.md)."""
 
 
 class Facts:
@@ -75,14 +73,7 @@ class Facts:
     @cached_property
     def rate(self) -> ExchangeRate | None:
         """The exchange rate of the report currency; None for US dollars."""
-        currency = self.factory.money.report_currency
-        if currency == "USD":
-            return None
-        stated = next((rate for rate in self.factory.money.exchange_rates if rate.currency == currency), None)
-        if stated is not None:
-            return stated
-        row = self.catalog.fx_rate(currency)
-        return ExchangeRate(currency=currency, local_per_usd=row.fx_local_per_usd, dated=row.dated, source=row.source)
+        return report_rate(self.factory, self.catalog)
 
     @cached_property
     def money(self) -> Money:
@@ -100,11 +91,7 @@ class Facts:
     @cached_property
     def cash(self) -> Mapping[int, float]:
         """US dollars paid by plan year, as cash budgets count them."""
-        found = dict.fromkeys(self.years, 0.0)
-        for (line, year), usd in self.costs.items():
-            if line not in NOT_CASH:
-                found[year] += usd
-        return found
+        return cash_by_year(self.plan).by_year
 
     def order_usd(self, order: OrderRow) -> float:
         """Price of one node at the period of the order."""
@@ -113,6 +100,10 @@ class Facts:
         return offer.price_usd * (1 + offer.price_change_per_year_rate) ** years
 
     # --- stock ---
+
+    @cached_property
+    def stock(self) -> Stock:
+        return Stock(self.plan, self.factory, self.catalog)
 
     def server(self, name: str) -> Server:
         return self.catalog.server(name)
@@ -132,37 +123,11 @@ class Facts:
 
     def own_nodes(self, site: str, server: str, period: PeriodRow) -> int:
         """Nodes of one's own that stand there in a period."""
-        start, total = period.start_month_count, 0
-        for row in self.plan.orders:
-            if (row.site, row.server) == (site, server):
-                age = start - self.plan.periods[self.index[row.arrives]].start_month_count
-                total += row.nodes if 0 <= age < self.life_months(server) else 0
-        owned = [e for e in self.factory.existing if (e.site, self.server(e.server).id) == (site, server)]
-        return total + sum(self._kept(item, server, start) for item in owned)
-
-    def _kept(self, item: Existing, server: str, start: int) -> int:
-        age = month_number(self.factory.start) + start - month_number(item.bought_month)
-        if age >= self.life_months(server):
-            return 0
-        gone = [r for r in self.plan.retirements if r.existing == item.id]
-        return item.nodes_count - sum(
-            r.nodes for r in gone if self.plan.periods[self.index[r.period]].start_month_count <= start
-        )
+        return self.stock.own((site, server), self.index[period.id])
 
     def rented_nodes(self, offer: RentalOffer, period: PeriodRow) -> int:
         """Nodes of a rental held in a period: on-demand in it, or committed since an earlier one."""
-        term = {"on-demand": 0, "1y": 12, "3y": 36}[offer.term]
-        total = 0
-        for row in self.plan.rents:
-            start = self.plan.periods[self.index[row.period]].start_month_count
-            if row.offer == offer.id and (
-                row.period == period.id
-                or (
-                    start <= period.start_month_count and period.start_month_count + period.months_count <= start + term
-                )
-            ):
-                total += row.nodes
-        return total
+        return self.stock.held(offer, self.index[period.id])
 
     # --- what runs ---
 

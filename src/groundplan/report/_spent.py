@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from groundplan.finance import NOT_CASH
 from groundplan.plan import COST_LINES
 from groundplan.report._charts import Series, stacked_bars
-from groundplan.report._facts import NOT_CASH, Facts
+from groundplan.report._facts import Facts
 from groundplan.report._html import Html, details, join, table, tag
 from groundplan.report._words import Column
 

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from groundplan.errors import GroundplanError, Infeasible, LimitReached, NoPlanFound
+from groundplan.finance import cash_by_year
 from groundplan.plan import Plan
 from groundplan.problem import Problem
 from groundplan.study._base import Base, Planned, Progress
-from groundplan.study._figures import cash_by_year, months_to_full_service, most_fte, uplinks
+from groundplan.study._figures import months_to_full_service, most_fte, uplinks
 from groundplan.study._flip import Line, flip
 from groundplan.study._levers import Lever, lever_of
 from groundplan.study._types import Alternative, Comparison, Flip, Stay, Verdict
@@ -172,15 +173,14 @@ def _verdict(best: Planned, one: _Tried) -> tuple[Verdict, tuple[str, ...]]:
 def _figures(base: Base, planned: Planned) -> dict[str, Any]:
     plan, result = planned.plan, planned.plan.result
     cash = cash_by_year(plan)
-    peak_year = max(cash, key=lambda year: cash[year])
     return {
         "objective_usd": result.objective_usd,
         "bound_usd": result.bound_usd,
         "gap": result.gap,
         "evaluated_usd": planned.report.evaluated_usd,
-        "year1_cash_usd": cash[min(cash)],
-        "peak_cash_usd": cash[peak_year],
-        "peak_cash_year": peak_year,
+        "year1_cash_usd": cash.year1,
+        "peak_cash_usd": cash.peak,
+        "peak_cash_year": cash.peak_year,
         "fte": most_fte(plan),
         "months_to_full_service": months_to_full_service(plan),
         "uplink": uplinks(plan, base.loaded.factory),

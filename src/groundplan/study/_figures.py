@@ -1,4 +1,4 @@
-"""What a board asks of one plan: cash, people, when service is whole, what a dead uplink leaves."""
+"""What a board asks of one plan beside its cash: people, when service is whole, what a dead uplink leaves."""
 
 from __future__ import annotations
 
@@ -8,18 +8,7 @@ from groundplan.plan import PEAK, Plan
 from groundplan.spec import Factory, Served
 from groundplan.study._types import Uplink
 
-NOT_CASH = ("value_served", "shed_penalty", "resale", "residual")
 WHOLE, NONE = 0.999, 0.001
-
-
-def cash_by_year(plan: Plan) -> dict[int, float]:
-    """US dollars paid by plan year, as cash budgets count them."""
-    year = {row.id: row.plan_year for row in plan.periods}
-    cash = dict.fromkeys(sorted(set(year.values())), 0.0)
-    for row in plan.costs:
-        if row.line not in NOT_CASH:
-            cash[year[row.period]] += row.usd
-    return cash
 
 
 def most_fte(plan: Plan) -> int:
