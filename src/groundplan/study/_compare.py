@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from groundplan.errors import GroundplanError, Infeasible, LimitReached, NoPlanFound
-from groundplan.finance import cash_by_year
+from groundplan.finance import break_even, cash_by_year
 from groundplan.plan import Plan
 from groundplan.problem import Problem
 from groundplan.study._base import Base, Planned, Progress
-from groundplan.study._figures import months_to_full_service, most_fte, uplinks
+from groundplan.study._figures import exposed, months_to_full_service, most_fte, uplinks
 from groundplan.study._flip import Line, flip
 from groundplan.study._levers import Lever, lever_of
 from groundplan.study._types import Alternative, Comparison, Flip, Stay, Verdict
@@ -154,7 +154,9 @@ def _row(base: Base, best: Planned, one: _Tried, its_flip: Flip | None) -> Alter
     planned = best if one.same else one.planned
     bound_usd = max(one.planned.bound_usd, best.bound_usd)
     dearer = (bound_usd - best.usd, planned.usd - best.bound_usd)
-    figures = {**_figures(base, planned), "dearer_usd": None if one.same else dearer, "flip": its_flip}
+    ahead = break_even(best.plan, planned.plan, base.loaded.factory.money.discount_rate).month
+    beside = {"dearer_usd": dearer, "flip": its_flip, "ahead_from_month": ahead}
+    figures = _figures(base, planned) | ({} if one.same or one.planned is best else beside)
     return row.model_copy(update=figures)
 
 
@@ -184,4 +186,5 @@ def _figures(base: Base, planned: Planned) -> dict[str, Any]:
         "fte": most_fte(plan),
         "months_to_full_service": months_to_full_service(plan),
         "uplink": uplinks(plan, base.loaded.factory),
+        "exposed": exposed(plan, base.loaded.factory),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from groundplan.plan import PEAK, Plan
-from groundplan.spec import Factory, Served
+from groundplan.spec import Factory, Served, Site
 from groundplan.study._types import Uplink
 
 WHOLE, NONE = 0.999, 0.001
@@ -44,3 +44,26 @@ def uplinks(plan: Plan, factory: Factory) -> tuple[Uplink, ...]:
 def _uplink(workload: str, share: float) -> Uplink:
     state = "runs" if share >= WHOLE else "stops" if share <= NONE else "degrades"
     return Uplink(workload=workload, state=state, local_share=share)
+
+
+def exposed(plan: Plan, factory: Factory) -> tuple[str, ...]:
+    """Workloads that run anywhere where somebody outside the law of their data owns, operates or holds the keys.
+
+    That somebody may be compelled by a law of their own, whatever the place's own law says.
+    """
+    sites = {site.id: site for site in factory.sites}
+    laws = {row.id: row.law_of for row in factory.data_classes}
+    endpoints = {offer.id: offer.site for offer in factory.token_offers}
+    runs = {(row.workload, row.site) for row in (*plan.loads, *plan.batch)}
+    runs |= {(row.workload, endpoints[row.offer]) for row in plan.tokens}
+    found = []
+    for workload in factory.workloads:
+        home = {laws[name] for name in workload.data_classes}
+        reach = {country for name, site in runs if name == workload.id for country in _reach(sites[site])}
+        if reach - home:
+            found.append(workload.id)
+    return tuple(found)
+
+
+def _reach(site: Site) -> tuple[str, ...]:
+    return site.owner_country, site.operator_country, site.parent_country, site.key_holder_country

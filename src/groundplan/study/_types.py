@@ -91,7 +91,11 @@ class Alternative(Strict):
     """Most people at any time."""
     months_to_full_service: int | None = None
     """Until nothing is shed any more; None: never."""
+    ahead_from_month: float | None = None
+    """From this month on the recommended plan has cost less cash (discounted) for good; None: not inside the plan."""
     uplink: tuple[Uplink, ...] = ()
+    exposed: tuple[str, ...] = ()
+    """Workloads that run where somebody outside the law of their data owns, operates or holds the keys."""
     flip: Flip | None = None
 
 
