@@ -53,15 +53,14 @@ def lines(found: Diagnosis, loaded: LoadedSpec) -> Iterator[str]:
     yield "No plan meets every rule of the file."
     for conflict in found.conflicts:
         yield from _wrapped("conflict: ", conflict.text)
-        for limit in conflict.limits:
-            yield from _wrapped("    ", f"{loaded.where(limit.path)}: {limit.title}", "      ")
+        yield from _wrapped("  see ", ", ".join(dict.fromkeys(loaded.where(limit.path) for limit in conflict.limits)))
     enough = [row for row in found.relaxations if row.enough]
     if enough:
-        yield "Any one of these makes it feasible:"
+        yield "This makes it feasible:" if len(enough) == 1 else "Any one of these makes it feasible:"
         for row in enough:
             yield from _wrapped("  - ", _said(row, loaded))
-    elif found.together:
-        yield "These together make it feasible:"
+    if found.together:
+        yield "Or these together:" if enough else "These together make it feasible:"
         for row in found.together:
             yield from _wrapped("  - ", _said(row, loaded))
     for row in found.relaxations:
@@ -75,11 +74,11 @@ def _said(row: Relaxation, loaded: LoadedSpec) -> str:
     return f"{row.text}{when} ({', '.join(places)})"
 
 
-def _wrapped(head: str, text: str, indent: str | None = None) -> list[str]:
-    later = " " * len(head) if indent is None else indent
+def _wrapped(head: str, text: str) -> list[str]:
     return textwrap.wrap(
-        text, WIDTH, initial_indent=head, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
-    )
+        text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def content(found: Diagnosis, loaded: LoadedSpec) -> dict[str, Any]:

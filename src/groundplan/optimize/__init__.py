@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from groundplan.errors import Infeasible
-
 if TYPE_CHECKING:
     from groundplan.plan import Plan
     from groundplan.problem import Diagnosis, Floor, Problem
 
 __all__ = ["diagnose", "has_plan", "solve"]
-DIAGNOSIS_S = 55.0
 
 
 def _silent(_: str) -> None:
@@ -31,6 +28,7 @@ def solve(
     `relax`: the linear relaxation rounded up, for comparison. `floor`: what chosen ways must carry, whatever it
     costs. Raises Infeasible and NoPlanFound.
     """
+    from groundplan.errors import Infeasible
     from groundplan.optimize import _model, _solve
 
     families = _model.FAMILIES if floor is None else _model.with_floor(floor)
@@ -42,7 +40,7 @@ def solve(
 
 
 def diagnose(
-    problem: Problem, *, seconds: float = DIAGNOSIS_S, progress: Callable[[str], None] = _silent
+    problem: Problem, *, seconds: float = 55.0, progress: Callable[[str], None] = _silent
 ) -> Diagnosis | None:
     """Which limits of a problem without a plan are in conflict, and the least that each would have to give.
 

@@ -155,14 +155,14 @@ def export(ask: Ask, site: Site, server: Server) -> Iterator[Obstacle]:
                 "export",
                 verdict.rule,
                 verdict.why,
-                lambda permits=permits: [_export_lift(ask, name, server, site) for name in permits],
+                lambda permits=permits: [_export_lift(ask, name) for name in permits],
                 ("sites", s, "country"),
             )
 
 
-def _export_lift(ask: Ask, permit: str, server: Server, site: Site) -> Lift:
+def _export_lift(ask: Ask, permit: str) -> Lift:
     lift = _permit(ask, permit)
-    return Lift("export", f"{lift.text} for {server.id} at {site.id}", lift.changes)
+    return Lift("export", lift.text, lift.changes)
 
 
 def room(ask: Ask, site: Site, server: Server) -> Iterator[Obstacle]:
