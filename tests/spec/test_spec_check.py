@@ -40,7 +40,6 @@ COMPANY_FAULTS: list[tuple[str, str, str, str]] = [
     ("service_level: {latency_ms: 100,", "service_level: {latency_ms: 19,", "motion-loop", "latency_ms 19 is below 20 ms"),
     # value and priority
     ("    required: false\n    value_usd_per_unit: 0.0015\n", "", "no-effect", "shed_usd_per_unit has no effect where the workload is required"),
-    ("    required: false\n    value_usd_per_unit: 0.0015\n", "", "no-effect", "priority has no effect where the workload is required"),
     ("    value_usd_per_unit: 0.0015\n    shed_usd_per_unit: 0.003\n", "", "no-effect", "need not be served and nothing is lost without it"),
     # survival
     ("survives: site", "survives: node", "no-effect", "failover_share has no effect where survives is node"),

@@ -144,6 +144,23 @@ def why(
 
 @app.command()
 @guarded
+def fund(
+    file: FileArgument,
+    steps: Annotated[int, typer.Option(help="How often to add money.", min=0, max=20)] = 3,
+    step_usd: Annotated[float, typer.Option(help="How much to add each time.", min=1)] = 1_000_000,
+    as_json: Json = False,
+) -> None:
+    """Say what the budgets of a file can serve, and what the next million buys.
+
+    Every workload may be shed: priority 1 is served first, then by value, then at the least cost.
+    """
+    from groundplan.cli._ladder import fund_file
+
+    fund_file(file, steps, step_usd, as_json=as_json)
+
+
+@app.command()
+@guarded
 def verify(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan.json, or the folder that holds it.")],
     spec: Annotated[Path | None, typer.Option(help="Factory file; else factory.json beside the plan.")] = None,

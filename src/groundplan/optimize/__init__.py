@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from groundplan.plan import Plan
-    from groundplan.problem import Diagnosis, Floor, Problem
+from groundplan.errors import Infeasible
 
-__all__ = ["diagnose", "has_plan", "solve"]
+if TYPE_CHECKING:
+    from groundplan.optimize._highs import Floats
+    from groundplan.optimize._priority import Funded
+    from groundplan.plan import Plan
+    from groundplan.problem import Diagnosis, Floor, Goals, Problem
+
+__all__ = ["diagnose", "fund", "has_plan", "solve"]
+DIAGNOSIS_S = 55.0
 
 
 def _silent(_: str) -> None:
@@ -28,7 +33,6 @@ def solve(
     `relax`: the linear relaxation rounded up, for comparison. `floor`: what chosen ways must carry, whatever it
     costs. Raises Infeasible and NoPlanFound.
     """
-    from groundplan.errors import Infeasible
     from groundplan.optimize import _model, _solve
 
     families = _model.FAMILIES if floor is None else _model.with_floor(floor)
@@ -40,7 +44,7 @@ def solve(
 
 
 def diagnose(
-    problem: Problem, *, seconds: float = 55.0, progress: Callable[[str], None] = _silent
+    problem: Problem, *, seconds: float = DIAGNOSIS_S, progress: Callable[[str], None] = _silent
 ) -> Diagnosis | None:
     """Which limits of a problem without a plan are in conflict, and the least that each would have to give.
 
@@ -56,3 +60,20 @@ def has_plan(problem: Problem, seconds: float) -> bool | None:
     from groundplan.optimize import _elastic
 
     return _elastic.has_plan(problem, seconds)
+
+
+def fund(
+    problem: Problem,
+    goals: Goals,
+    *,
+    known: Sequence[Floats] = (),
+    progress: Callable[[str], None] = _silent,
+) -> Funded:
+    """The plan that meets the goals one after another as far as it can, and then costs least.
+
+    `known`: solutions of the same problem with other money, to start from. Raises Infeasible where not even a plan
+    that serves nothing exists, and NoPlanFound.
+    """
+    from groundplan.optimize import _priority
+
+    return _priority.fund(problem, goals, known, progress)

@@ -14,7 +14,10 @@ from groundplan.problem import BatchCell
 
 
 def batch_work(f: Frame, v: Variables) -> Rows:
-    """sum units per gang-hour x gang-hours / work >= 1 for each job and window [share of the work]."""
+    """sum units per gang-hour x gang-hours / work >= 1 for each job and window [share of the work].
+
+    A job that need not be done may stop anywhere below 1.
+    """
     windows = [(j, k, window) for j, job in enumerate(f.problem.jobs) for k, window in enumerate(job.windows)]
     axis = Axis("window", tuple(f"{f.job[j]}#{k}" for j, k, _ in windows))
     rows = [
@@ -27,7 +30,11 @@ def batch_work(f: Frame, v: Variables) -> Rows:
     entry = Axis("entry", tuple(map(str, range(len(rows)))))
     hours = v.run.sum(f.bucket).entries(entry, run=[r for r, *_ in rows], period=[t for _, t, *_ in rows])
     done = (hours * table([speed for *_, speed in rows], entry)).total(entry, [w for _, _, w, _ in rows], axis)
-    yield "batch_work", done >= 1.0
+    needed = np.array([float(f.problem.jobs[j].workload.required) for j, *_ in windows])
+    yield "batch_work", done >= table(needed, axis)
+    optional = np.flatnonzero(needed == 0).tolist()
+    if optional:
+        yield "batch_work_most", done.part(axis, optional) <= 1.0
 
 
 def batch_room(f: Frame, v: Variables) -> Rows:

@@ -80,6 +80,13 @@ class Frame:
         return self._index("block", [f"{self.site[k]}/{block.id}" for k, block in self.problem.blocks])
 
     @cached_property
+    def granted_year(self) -> Axis:
+        """Plan years with a cap that a grant may exceed."""
+        caps = self.problem.factory.budgets
+        years = max(len(caps.capex_usd_by_year), len(caps.cash_usd_by_year))
+        return self._index("year", [str(y + 1) for y in range(years if self.problem.grant_usd is not None else 0)])
+
+    @cached_property
     def existing(self) -> Axis:
         return self._index("existing", [owned.id for owned in self.owned])
 

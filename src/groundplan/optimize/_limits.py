@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import numpy as np
 
-from groundplan.optimize._algebra import Axis, Expression, table
+from groundplan.optimize._algebra import Axis, Constraint, Expression, table
 from groundplan.optimize._assets import dynamic_draw
 from groundplan.optimize._batch import bursts
 from groundplan.optimize._frame import Frame
@@ -17,10 +19,23 @@ MILLION = 1e6
 
 
 def budgets(f: Frame, v: Variables, ledger: Ledger) -> Rows:
-    """sum over the periods of a plan year of capex, and of all cash, <= cap [million US dollars]."""
+    """sum over the periods of a plan year of capex, and of all cash, <= cap (+ granted) [million US dollars]."""
     caps = f.problem.factory.budgets
-    yield from _by_year(f, "capex", ledger.capex() * (1 / MILLION), [cap / MILLION for cap in caps.capex_usd_by_year])
-    yield from _by_year(f, "cash", ledger.cash() * (1 / MILLION), [cap / MILLION for cap in caps.cash_usd_by_year])
+    for name, flow, by_year in (
+        ("capex", ledger.capex(), caps.capex_usd_by_year),
+        ("cash", ledger.cash(), caps.cash_usd_by_year),
+    ):
+        for row, limit in _by_year(f, name, flow * (1 / MILLION), [cap / MILLION for cap in by_year]):
+            yield row, _eased(f, v, limit, len(by_year))
+    if f.problem.grant_usd is not None and isfinite(f.problem.grant_usd):
+        yield "granted", v.granted.sum() <= f.problem.grant_usd / MILLION
+
+
+def _eased(f: Frame, v: Variables, limit: Constraint, years: int) -> Constraint:
+    """The cap of a year and what is granted beyond it: a million more to invest is a million more to pay."""
+    if f.problem.grant_usd is None:
+        return limit
+    return limit.left - v.granted.part(f.granted_year, slice(0, years)) <= 0.0
 
 
 def carbon(f: Frame, v: Variables, ledger: Ledger) -> Rows:

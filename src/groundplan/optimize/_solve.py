@@ -49,14 +49,20 @@ def solve(
     )
     answer = solve_here(replace(arrays, integer=np.zeros_like(arrays.integer)), stop) if relax else run(arrays, stop)
     if answer.x is None:
-        raise _nothing(answer, stop)
+        raise nothing(answer, stop)
     progress("fixing integers and solving again")
-    x = _delivered(made, arrays, answer.x, up=relax)
+    return settled(made, arrays, answer, up=relax)[0]
+
+
+def settled(made: Program, arrays: Arrays, answer: Answer, *, up: bool = False) -> tuple[Plan, Floats]:
+    """The plan of an answer, and the solution that it was read from: integers rounded (`up`), the rest solved again."""
+    assert answer.x is not None
+    x = _delivered(made, arrays, answer.x, up=up)
     reached = Reached(answer.status, answer.bound / SCALE, answer.objective / SCALE, max_residual(arrays, x))
-    return extract(made, x, reached)
+    return extract(made, x, reached), x
 
 
-def _nothing(answer: Answer, stop: Stop) -> Infeasible | NoPlanFound:
+def nothing(answer: Answer, stop: Stop) -> Infeasible | NoPlanFound:
     if answer.status == "infeasible":
         what = "no plan meets every rule of the file"
         return Infeasible(
@@ -75,26 +81,26 @@ def _delivered(made: Program, arrays: Arrays, x: Floats, *, up: bool) -> Floats:
     A relaxation that is rounded `up` stays as it is: it stands for a planner that does no more than that.
     """
     integers = np.ceil(x - 1e-6) if up else np.round(x)
-    fixed = _fixed(arrays, integers)
+    fixed = held(arrays, integers)
     for _ in range(0 if up else TIDY_ROUNDS):
         tidied = tidy(made, fixed)
         if np.array_equal(tidied[arrays.integer], fixed[arrays.integer]):
             break
-        fixed = _fixed(arrays, tidied)
+        fixed = held(arrays, tidied)
     return fixed
 
 
-def _fixed(arrays: Arrays, x: Floats) -> Floats:
+def held(arrays: Arrays, x: Floats) -> Floats:
     """The best continuous values beside given integers."""
     integers = np.clip(np.round(x), arrays.lower, arrays.upper)
     lower = np.where(arrays.integer, integers, arrays.lower)
     upper = np.where(arrays.integer, integers, arrays.upper)
-    held = replace(arrays, lower=lower, upper=upper, integer=np.zeros_like(arrays.integer))
-    answer = solve_here(held, Stop(0.0, 1, FIXED_SECONDS, LP_TOLERANCE))
+    stiff = replace(arrays, lower=lower, upper=upper, integer=np.zeros_like(arrays.integer))
+    answer = solve_here(stiff, Stop(0.0, 1, FIXED_SECONDS, LP_TOLERANCE))
     if answer.x is None:
         what = "the search ended without a plan: what it found meets every limit only before rounding"
         raise NoPlanFound(Issue("rounding", "solve", what, "loosen the limit that binds"))
-    return _clean(answer.x, held)
+    return _clean(answer.x, stiff)
 
 
 def _clean(x: Floats, arrays: Arrays) -> Floats:

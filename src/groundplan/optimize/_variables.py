@@ -69,6 +69,8 @@ class Variables:
     """[site, period] kW."""
     link_on: Expression
     """[link, period] binary, nondecreasing."""
+    granted: Expression
+    """[year] millions of US dollars beyond the caps of a plan year; no years where nobody asks what they would buy."""
 
 
 def add_variables(columns: Columns, frame: Frame) -> Variables:
@@ -101,6 +103,7 @@ def add_variables(columns: Columns, frame: Frame) -> Variables:
     new("hired", f.site, f.period)
     new("billed", f.site, f.period)
     new("link_on", f.link, f.period, upper=1, integer=True)
+    new("granted", f.granted_year)
     return Variables(**{block.name: columns.expression(block) for block in columns.blocks})
 
 

@@ -16,6 +16,7 @@ from groundplan.problem._conflict import (
     rounded_up,
 )
 from groundplan.problem._demand import Commodity, Job, Window, commodities, jobs
+from groundplan.problem._goal import Goal, Goals, all_optional, asked, goals_of, granted
 from groundplan.problem._loosen import first_arrival, roomy, unmetered, with_lead
 from groundplan.problem._network import link_between, network_ms
 from groundplan.problem._pools import Pool, Rental, first_day, spare_nodes
@@ -33,6 +34,8 @@ __all__ = [
     "Conflict",
     "Diagnosis",
     "Floor",
+    "Goal",
+    "Goals",
     "Job",
     "Limit",
     "Pool",
@@ -45,13 +48,17 @@ __all__ = [
     "Uncovered",
     "Way",
     "Window",
+    "all_optional",
     "applied",
+    "asked",
     "build",
     "build_from_tables",
     "calendar_of",
     "commodities",
     "first_arrival",
     "first_day",
+    "goals_of",
+    "granted",
     "jobs",
     "link_between",
     "most_replicas",

@@ -91,6 +91,8 @@ class Problem:
     points: tuple[PointRow, ...]
     staffing: tuple[StaffingRow, ...]
     refusals: tuple[RefusalRow, ...]
+    grant_usd: float | None = None
+    """What may be spent beyond the caps of `budgets`, in whichever plan years; None: nobody asks."""
 
     @property
     def periods(self) -> int:

@@ -53,7 +53,7 @@ def _chunks(workload: ControlWorkload, at: Path) -> Iterator[Fault]:
 
 
 def shedding(factory: Factory) -> Iterator[Fault]:
-    """A penalty or a priority needs `required: false`; that needs a worth or a penalty, or all would be shed."""
+    """A penalty needs `required: false`; that needs a worth or a penalty, or all would be shed."""
     for index, workload in enumerate(factory.workloads):
         if not isinstance(workload, Served):
             continue
@@ -63,17 +63,16 @@ def shedding(factory: Factory) -> Iterator[Fault]:
                 hint = "add value_usd_per_unit or shed_usd_per_unit above 0, or remove required: false"
                 yield Fault(("workloads", index, "required"), "no-effect", what, hint)
             continue
-        for key in sorted({"shed_usd_per_unit", "priority"} & workload.model_fields_set):
-            if key == "priority" or workload.shed_usd_per_unit > 0:
-                what = f"{key} has no effect where the workload is required"
-                yield Fault(("workloads", index, key), "no-effect", what, "set required: false, or remove it")
+        if workload.shed_usd_per_unit > 0:
+            what = "shed_usd_per_unit has no effect where the workload is required"
+            hint = "set required: false, or remove it"
+            yield Fault(("workloads", index, "shed_usd_per_unit"), "no-effect", what, hint)
 
 
 def batch_keys(factory: Factory) -> Iterator[Fault]:
     """Batch work is done, or there is no plan; it shares nodes and waits for repairs: more is not planned yet."""
     served_only = {
-        "required", "value_usd_per_unit", "shed_usd_per_unit", "priority", "isolation", "survives",
-        "allowed_precisions",
+        "required", "value_usd_per_unit", "shed_usd_per_unit", "isolation", "survives", "allowed_precisions",
     }  # fmt: skip
     for index, workload in enumerate(factory.workloads):
         if isinstance(workload, Served):

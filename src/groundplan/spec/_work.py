@@ -89,7 +89,8 @@ class Workload(Strict):
     shed_usd_per_unit: NonNegative = 0.0
     """Penalty of one unit that is not served."""
     priority: int = Field(default=2, ge=1, le=9)
-    """Said in the report only: what is shed follows from `value_usd_per_unit` and `shed_usd_per_unit`."""
+    """1 first. `groundplan fund` spends capped money in this order, on required workloads too. In a plan, what is shed
+    follows from `value_usd_per_unit` and `shed_usd_per_unit` alone."""
     allowed_precisions: tuple[Precision, ...] = ()
     """Blank: the checkpoint's own format only."""
     isolation: Literal["gpu", "node"] = "gpu"

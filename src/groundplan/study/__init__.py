@@ -3,6 +3,7 @@
 from groundplan.study._base import Base, Planned
 from groundplan.study._compare import Compared, compare
 from groundplan.study._diagnose import diagnose
+from groundplan.study._ladder import Ladder, Laddered, Rung, ServedShare, YearMoney, fund, percent
 from groundplan.study._price import price
 from groundplan.study._price_bench import SpeedCache
 from groundplan.study._price_break import BreakEven
@@ -17,6 +18,8 @@ __all__ = [
     "Compared",
     "Comparison",
     "Flip",
+    "Ladder",
+    "Laddered",
     "Planned",
     "PriceAnswer",
     "PriceQuestion",
@@ -24,13 +27,18 @@ __all__ = [
     "PriceVerdict",
     "Priced",
     "Refused",
+    "Rung",
+    "ServedShare",
     "SpeedCache",
     "Stay",
     "Uplink",
     "Verdict",
     "Why",
+    "YearMoney",
     "compare",
     "diagnose",
+    "fund",
+    "percent",
     "price",
     "why",
 ]

@@ -169,9 +169,11 @@ def _work(
         done = sum(row.gang_hours * world.points[row.point].capacity_per_s for row in rows if row.period in periods)
         if isinstance(world.workloads[job[0]], FinetuneWorkload):
             _one_gang_a_run(world, book, rows, periods, units)
-        if units:
-            first = min(periods, default="no period")
+        first = min(periods, default="no period")
+        if units and world.workloads[job[0]].required:
             book.at_least(done, units, f"{where} {first}", "work units done in the window")
+        elif units:
+            book.at_most(done, units, f"{where} {first}", "work units done in the window over what is asked for")
     outside = {row.period for row in rows if row.gang_hours > 0} - inside
     book.require(not outside, where, f"runs in {', '.join(sorted(outside))}, where no work is due")
 
