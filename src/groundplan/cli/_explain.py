@@ -66,6 +66,8 @@ def lines(found: Diagnosis, loaded: LoadedSpec) -> Iterator[str]:
     for row in found.relaxations:
         if not row.enough:
             yield from _wrapped("  (not enough) ", row.text)
+    if any(limit.kind in ("capex", "cash") for conflict in found.conflicts for limit in conflict.limits):
+        yield f"What these budgets can serve, and what more would: groundplan fund {loaded.path}"
 
 
 def _said(row: Relaxation, loaded: LoadedSpec) -> str:
