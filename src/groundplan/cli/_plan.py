@@ -110,7 +110,7 @@ def _page(made: Made, loaded: LoadedSpec, catalog: Catalog) -> str:
     from groundplan.report import render
 
     with progress("drawing the report"):
-        return render(made.plan, loaded, catalog, made.report)
+        return render(made.plan, loaded, catalog, made.report, made.comparison)
 
 
 def _tables(made: Made, loaded: LoadedSpec, catalog: Catalog) -> dict[str, str]:

@@ -49,7 +49,8 @@ class Rows:
 
 def rows_by_name(made: Program) -> dict[str, Rows]:
     """Name -> place of its rows in the arrays."""
-    found, first = {}, 0
+    found: dict[str, Rows] = {}
+    first = 0
     for name, constraint in made.rows:
         found[name] = Rows(first, constraint.left.axes, constraint.sense)
         first += len(constraint.left.constants)
@@ -123,7 +124,8 @@ def elastic(made: Program, arrays: Arrays, groups: Sequence[Sequence[Give]]) -> 
     gives = [give for group in groups for give in group]
     width, height = len(arrays.cost), len(arrays.row_lower)
     entries = [entry for k, give in enumerate(gives) for entry in _entries(places, k, give)]
-    row, column, value = (np.array([entry[j] for entry in entries]) for j in range(3)) if entries else ([], [], [])
+    table = np.array(entries, dtype=float).reshape(-1, 3)
+    row, column, value = table[:, 0].astype(int), table[:, 1].astype(int), table[:, 2]
     added = sparse.csr_array((value, (row, column)), shape=(height, len(gives)))
     own = sparse.csr_array((arrays.values, arrays.columns, arrays.starts), shape=(height, width))
     matrix = sparse.hstack([own, added]).tocsr()

@@ -43,7 +43,7 @@ class Change(Strict):
     old: Any
     new: Any
 
-    def __str__(self) -> str:
+    def __str__(self) -> str:  # pyrefly: ignore
         if self.new is None:
             return f"remove {self.field}"
         if self.path[-1] == "+":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,45 @@ class Wait:
     arrives: float
     used: float
     last_safe: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A value with what it cannot fall below."""
+
+    label: str
+    value: float
+    low: float
+    said: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of multiples of today, below 1."""
+
+    label: str
+    low: float
+    high: float
+    said: str
+    is_never: bool
+
+
+def dots(prefix: str, rows: Sequence[Dot]) -> Html:
+    """A dot and an interval per row, named above and valued at the right; wide and narrow."""
+    return _both(prefix, lambda width: _dots(rows, width))
+
+
+def spans(prefix: str, rows: Sequence[Span]) -> Html:
+    """A band per row on a logarithmic scale of multiples of today, which stands as a line at 1; wide and narrow."""
+    return _both(prefix, lambda width: _spans(rows, width))
+
+
+def _both(prefix: str, draw: Callable[[int], alt.LayerChart | alt.FacetChart]) -> Html:
+    drawings = []
+    for width, name in ((WIDE_PX, "wide-svg"), (NARROW_PX, "narrow")):
+        drawings.append(tag("div", _svg(draw(width), f"{prefix}-{name}"), class_=name, aria_hidden="true"))
+    return Html("".join(drawings))
 
 
 def timeline(prefix: str, waits: Sequence[Wait], start_year: int, start_month: int) -> Html:
@@ -132,6 +171,79 @@ def _steps(steps: Sequence[Step], start_year: int, start_month: int) -> alt.Laye
     )
     limit = base.mark_rule(stroke="var(--missed)", strokeWidth=2).encode(x=x, x2="to:Q", y="limit:Q")
     return alt.layer(bars, limit).properties(width=350, height=130)
+
+
+DOT_ROW_PX = 44
+
+
+def _dots(rows: Sequence[Dot], width: int) -> alt.LayerChart | alt.FacetChart:
+    import altair as alt
+
+    data = [
+        {"label": dot.label, "value": dot.value, "low": dot.low, "said": dot.said, "text": row + 0.28,
+         "line": row + 0.68, "who": "chosen" if dot.is_chosen else "other"}
+        for row, dot in enumerate(rows)
+    ]  # fmt: skip
+    low, high = min(0.0, *(dot.low for dot in rows)), max(0.0, *(dot.value for dot in rows))
+    room = (high - low) or 1.0
+    base = alt.Chart(alt.Data(values=data))
+    scale = alt.Scale(domain=[low - 0.02 * room, high + 0.02 * room], nice=False)
+    x = alt.X("value:Q", scale=scale, axis=_axis(tickCount=5, grid=True))
+    colour = alt.Color(
+        "who:N", legend=None, scale=alt.Scale(domain=["chosen", "other"], range=["var(--blue)", "var(--mark)"])
+    )
+    layers = [
+        base.mark_rule(strokeWidth=6, opacity=0.4).encode(
+            x=alt.X("low:Q", scale=scale), x2="value:Q", y=_row("line", len(rows)), color=colour
+        ),
+        base.mark_point(shape="circle", size=95, filled=True, opacity=1).encode(
+            x=x, y=_row("line", len(rows)), color=colour
+        ),
+        *_row_words(base, len(rows), width),
+    ]  # fmt: skip
+    return alt.layer(*layers).properties(width=width - 36, height=DOT_ROW_PX * len(rows))
+
+
+def _spans(rows: Sequence[Span], width: int) -> alt.LayerChart | alt.FacetChart:
+    import altair as alt
+
+    data = [
+        {"label": span.label, "low": span.low, "high": max(span.high, span.low * 1.02), "said": span.said,
+         "text": row + 0.28, "line": row + 0.68, "what": "never" if span.is_never else "flips", "today": 1}
+        for row, span in enumerate(rows)
+    ]  # fmt: skip
+    base = alt.Chart(alt.Data(values=data))
+    scale = alt.Scale(type="log", domain=[0.01, 1.15], nice=False)
+    ticks = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1] if width > NARROW_PX else [0.01, 0.1, 1]
+    x = alt.X("low:Q", scale=scale, axis=_axis(values=ticks, grid=True, format="~g"))
+    flips = base.transform_filter("datum.what == 'flips'")
+    layers = [
+        flips.mark_bar(height=12, fill="var(--near)", opacity=1).encode(x=x, x2="high:Q", y=_row("line", len(rows))),
+        base.mark_rule(strokeWidth=2, stroke="var(--ink)").encode(
+            x=alt.X("today:Q", scale=scale), y=alt.YDatum(0), y2=alt.Y2Datum(len(rows))
+        ),
+        *_row_words(base, len(rows), width),
+    ]
+    return alt.layer(*layers).properties(width=width - 36, height=DOT_ROW_PX * len(rows))
+
+
+def _row(name: str, rows: int) -> alt.Y:
+    import altair as alt
+
+    return alt.Y(f"{name}:Q", scale=alt.Scale(domain=[rows, 0], nice=False), axis=None)
+
+
+def _row_words(base: alt.Chart, rows: int, width: int) -> list[alt.Chart]:
+    """The name at the left and the figure at the right, above the mark, so that neither is hidden."""
+    import altair as alt
+
+    words: dict[str, Any] = {"fontSize": 13, "fill": "var(--ink)", "baseline": "middle"}
+    return [
+        base.mark_text(align="left", **words).encode(x=alt.value(0), y=_row("text", rows), text="label:N"),
+        base.mark_text(align="right", fontWeight="bold", **words).encode(
+            x=alt.value(width - 36), y=_row("text", rows), text="said:N"
+        ),
+    ]
 
 
 ROW_PX = 42

@@ -12,14 +12,17 @@ from groundplan.finance import Stock, cash_by_year, report_rate
 from groundplan.plan import PEAK, OrderRow, PeriodRow, Plan, PointRow, StaffingRow
 from groundplan.report._words import Money, month_name
 from groundplan.spec import ExchangeRate, Factory, LoadedSpec, RentalOffer, month_number
+from groundplan.study import Comparison
 from groundplan.verify import Report
 
 
 class Facts:
     """A plan, the file it answers, the catalogue and the judgement of `verify`, side by side."""
 
-    def __init__(self, plan: Plan, loaded: LoadedSpec, catalog: Catalog, report: Report) -> None:
-        self.plan, self.loaded, self.report = plan, loaded, report
+    def __init__(
+        self, plan: Plan, loaded: LoadedSpec, catalog: Catalog, report: Report, comparison: Comparison | None = None
+    ) -> None:
+        self.plan, self.loaded, self.report, self.comparison = plan, loaded, report, comparison
         self.catalog = catalog.with_models(loaded.factory.models)
         self.factory: Factory = loaded.factory
         self.sites = {site.id: site for site in self.factory.sites}

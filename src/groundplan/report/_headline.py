@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from groundplan.report._actions import actions
+from groundplan.report._decision import narrowest
 from groundplan.report._facts import Facts
 from groundplan.report._html import Html, join, listing, tag, verdict, warning
-from groundplan.report._words import SPACE, count, percent, sentence_list
-from groundplan.spec import ON_PREMISE_TIERS
+from groundplan.report._words import SPACE, count, day_words, percent, sentence_list, whole
+from groundplan.study import months_to_full_service, most_fte, uplinks
+
+BINDING = ("order", "power-block", "commitment", "space-contract", "token-api")
+"""Kinds of actions that a board signs."""
 
 
 def title_of(facts: Facts) -> str:
@@ -76,33 +81,55 @@ def headline(facts: Facts) -> Html:
         tag("h1", title_of(facts)),
         tag("p", *_lede(facts), class_="lede"),
         _five(facts),
+        _asked(facts),
         _broken(facts),
         id="plan",
     )
 
 
 def _lede(facts: Facts) -> list[object]:
+    """Cost and margin, how sure that is, the first date that binds."""
     result, money = facts.plan.result, facts.money
     rate = percent(facts.factory.money.discount_rate, 1)
     parts: list[object] = [
-        f"The plan costs {money.short(result.objective_usd)} in present value at {rate} a year; "
-        f"no plan under the same tables costs less than {money.short(result.bound_usd)}. "
+        f"It costs {money.short(result.objective_usd)} in present value at {rate} a year{_margin(facts)}. "
+        f"No plan under the same tables costs less than {money.short(result.bound_usd)}. "
     ]
     if result.status == "limit":
         parts.append(warning("The search was stopped before the gap asked for: a cheaper plan may exist."))
         parts.append(" ")
-    orders = sorted(facts.plan.orders, key=lambda row: facts.index[row.period])
-    if orders:
-        first = orders[0]
-        parts.append(
-            tag(
-                "b",
-                f"The first order, {facts.server(first.server).name}, has to be signed in {facts.label(first.period)}.",
-            )
-        )
-    else:
-        parts.append("Nothing has to be ordered.")
-    return parts
+    first = next((action for action in actions(facts) if action.kind in BINDING), None)
+    if first is None:
+        return [*parts, "Nothing has to be ordered or rented."]
+    said = f"The first date that binds is {day_words(first.last_safe)}: {first.what[0].lower()}{first.what[1:]}."
+    return [*parts, tag("b", said)]
+
+
+def _margin(facts: Facts) -> str:
+    """How far the next way is, where that is proved."""
+    rows = facts.comparison.alternatives if facts.comparison else ()
+    dearer = [(row.dearer_usd, row) for row in rows if row.verdict == "dearer" and row.dearer_usd]
+    if not dearer:
+        return ""
+    (low, high), row = min(dearer, key=lambda pair: pair[0])
+    span = f"{facts.money.short(low)} to {facts.money.short(high)}"
+    return f", {span} less than the next way ({row.title[0].lower()}{row.title[1:]})"
+
+
+def _asked(facts: Facts) -> Html:
+    """What is to be approved, beside what would change the answer."""
+    found = [action for action in actions(facts) if action.kind in BINDING][:3]
+    asked = [
+        join([tag("b", day_words(action.last_safe)), f": {action.what}; {facts.money.short(abs(action.amount_usd))}"])
+        for action in found
+    ]
+    change: list[object] = list(narrowest(facts))
+    if not change:
+        said = "Alternatives were not planned: --compare finds the prices that change the answer."
+        change = ["No price alone, of those that were moved." if facts.comparison else said]
+    left = tag("div", tag("h3", "To approve first"), listing(asked or ["Nothing."]))
+    right = tag("div", tag("h3", "What would change the answer"), listing(change))
+    return tag("div", left, right, class_="pair asked")
 
 
 def _five(facts: Facts) -> Html:
@@ -110,12 +137,17 @@ def _five(facts: Facts) -> Html:
     peak_year = max(cash, key=lambda year: cash[year])
     good = not facts.report.findings
     checked = f"cost recomputed: {money.short(facts.report.evaluated_usd)}" if good else "see below"
-    own = [site for site in facts.plan.opened if facts.sites[site].tier in ON_PREMISE_TIERS]
     cells: list[tuple[str, object, str, str]] = [
         ("Present value of cost", money.short(result.objective_usd), f"at least {money.short(result.bound_usd)}", ""),
-        ("Cash, year 1", money.short(cash[facts.years[0]]), f"{count(len(own), 'site')} on own ground", ""),
-        ("Peak cash of a year", money.short(cash[peak_year]), f"in year {peak_year}", ""),
-        ("Gap to bound", percent(result.gap, 2), f"asked for {percent(facts.factory.solve.gap_share, 2)}", ""),
+        (
+            "Cash, year 1",
+            money.short(cash[facts.years[0]]),
+            f"peak {money.short(cash[peak_year])} in year {peak_year}",
+            "",
+        ),
+        ("Full service", _service(facts), "until nothing is shed any more", ""),
+        ("People", whole(most_fte(facts.plan)), "most at any time, all own sites", ""),
+        ("Without the uplink", _uplink(facts), "at the places where the load arises", " said"),
         ("Check", verdict(good, "Verified" if good else "Rejected"), checked, " said"),
     ]
     return tag(
@@ -126,6 +158,17 @@ def _five(facts: Facts) -> Html:
         ),
         class_="five",
     )
+
+
+def _service(facts: Facts) -> str:
+    months = months_to_full_service(facts.plan)
+    return "never" if months is None else f"month{SPACE}{months}"
+
+
+def _uplink(facts: Facts) -> str:
+    """How many workloads go on where they arise."""
+    found = uplinks(facts.plan, facts.factory)
+    return f"{sum(one.state == 'runs' for one in found)} of {len(found)} run on" if found else "–"
 
 
 def _broken(facts: Facts) -> Html:

@@ -11,6 +11,7 @@ import groundplan
 from groundplan.catalog import Catalog
 from groundplan.plan import Plan, content_hash
 from groundplan.report._bought import bought
+from groundplan.report._decision import alternatives, flips
 from groundplan.report._facts import Facts
 from groundplan.report._headline import banner, headline, title_of
 from groundplan.report._html import Html, details, tag
@@ -21,10 +22,13 @@ from groundplan.report._signed import signed
 from groundplan.report._sources import assumptions, limits
 from groundplan.report._spent import by_line, over_time
 from groundplan.spec import LoadedSpec
+from groundplan.study import Comparison
 from groundplan.verify import Report
 
 Section = Callable[[Facts], tuple[str, Html]]
 SECTIONS: tuple[tuple[str, str, Section], ...] = (
+    ("alternatives", "Alternatives", alternatives),
+    ("flips", "What would change it", flips),
     ("actions", "What to sign by when", signed),
     ("bought", "Bill of materials", bought),
     ("placed", "What runs where", placed),
@@ -40,12 +44,16 @@ SECTIONS: tuple[tuple[str, str, Section], ...] = (
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def render(plan: Plan, loaded: LoadedSpec, catalog: Catalog, verify_report: Report) -> str:
-    """The report of a plan as one HTML document. Equal inputs give equal bytes.
+def render(
+    plan: Plan, loaded: LoadedSpec, catalog: Catalog, verify_report: Report, comparison: Comparison | None = None
+) -> str:
+    """The report of a plan, beside its alternatives where they were planned, as one HTML document.
+
+    Equal inputs give equal bytes.
 
     Raises CatalogError where a figure or a name that the report shows is missing in the catalogue.
     """
-    facts = Facts(plan, loaded, catalog, verify_report)
+    facts = Facts(plan, loaded, catalog, verify_report, comparison)
     sections = [_section(facts, key, make) for key, _, make in SECTIONS]
     main = tag("main", headline(facts), *sections, _provenance(facts), id="main")
     skip = tag("a", "Skip to the plan", href="#main", class_="skip")

@@ -3,6 +3,7 @@
 from groundplan.study._base import Base, Planned
 from groundplan.study._compare import Compared, compare
 from groundplan.study._diagnose import diagnose
+from groundplan.study._figures import exposed, months_to_full_service, most_fte, uplinks
 from groundplan.study._ladder import Ladder, Laddered, Rung, ServedShare, YearMoney, fund, percent
 from groundplan.study._price import price
 from groundplan.study._price_bench import SpeedCache
@@ -37,8 +38,12 @@ __all__ = [
     "YearMoney",
     "compare",
     "diagnose",
+    "exposed",
     "fund",
+    "months_to_full_service",
+    "most_fte",
     "percent",
     "price",
+    "uplinks",
     "why",
 ]

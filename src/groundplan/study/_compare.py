@@ -155,8 +155,10 @@ def _row(base: Base, best: Planned, one: _Tried, its_flip: Flip | None) -> Alter
     bound_usd = max(one.planned.bound_usd, best.bound_usd)
     dearer = (bound_usd - best.usd, planned.usd - best.bound_usd)
     ahead = break_even(best.plan, planned.plan, base.loaded.factory.money.discount_rate).month
-    beside = {"dearer_usd": dearer, "flip": its_flip, "ahead_from_month": ahead}
-    figures = _figures(base, planned) | ({} if one.same or one.planned is best else beside)
+    beside: dict[str, Any] = {"dearer_usd": dearer, "flip": its_flip, "ahead_from_month": ahead}
+    figures = _figures(base, planned)
+    if not (one.same or one.planned is best):
+        figures |= beside
     return row.model_copy(update=figures)
 
 

@@ -108,7 +108,7 @@ def candidates(ask: Ask) -> Iterator[Candidate]:
         legal, (way_ms, crossed) = list(law(ask, site)), way(ask, site)
         for name in servers:
             server = ask.catalog.server(name)
-            bought = [] if name in held else [*export(ask, site, server), *room(ask, site, server)]
+            bought = () if name in held else (*export(ask, site, server), *room(ask, site, server))
             fast = speed(bench, site, server, way_ms)
             yield Candidate(ask, site.id, name, (*bought, *legal, *crossed, *fast))
         for offer in ask.factory.token_offers:

@@ -230,7 +230,7 @@ class _Maker:
         return Rung(
             added_usd=added_usd,
             served=served,
-            buys="" if before is None else _buys(self._served(before), served),
+            buys="" if before is None else _buys(self._served(before), served) + _saves(before.planned, step.planned),
             objective_usd=result.objective_usd,
             bound_usd=result.bound_usd,
             gap=result.gap,
@@ -336,10 +336,15 @@ def _move(workload: str, old: float, new: float) -> str:
     return f"{percent(abs(new - old))} of {workload} ({percent(old)} to {percent(new)})"
 
 
+def _saves(before: Planned, after: Planned) -> str:
+    """More money may buy a cheaper plan too, such as servers instead of rent; what is proved of it."""
+    usd = before.bound_usd - after.usd
+    return f", and a plan that costs at least USD {usd:,.0f} less in present value" if usd > 0 else ""
+
+
 def percent(share: float) -> str:
-    """Whole percent; a tenth where rounding would say all or nothing."""
-    rough = f"{share:.0%}"
-    return f"{share:.1%}" if rough in ("0%", "100%") and SEEN <= share <= 1 - SEEN else rough
+    """A tenth of a percent where there is one."""
+    return f"{share * 100:.1f}".removesuffix(".0") + "%"
 
 
 def _end(last: Rung, ample: Rung, reached: bool, whole: bool) -> str:

@@ -1,0 +1,232 @@
+"""The decision: alternatives side by side on what buyers of on-premise AI weigh, and the prices that change it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from groundplan.report._charts import Dot, Span, dots, spans
+from groundplan.report._facts import Facts
+from groundplan.report._html import Html, details, join, listing, table, tag, verdict, warning
+from groundplan.report._words import SPACE, count, figure, percent, sentence_list, whole
+from groundplan.study import Alternative, Flip
+
+NOT_ASKED = "Only this plan was made. With --compare, every alternative is planned and judged under the same rules."
+
+
+def alternatives(facts: Facts) -> tuple[str, Html]:
+    """Title and body: present value with its interval, then the four axes."""
+    found = facts.comparison
+    if found is None:
+        return "No alternative was compared", tag("p", NOT_ASKED)
+    rows = list(found.alternatives)
+    under = (
+        "Each alternative moves whatever may move to its kind of ground, from the first period in which it can be "
+        "there; the rest keeps the free choice that the plan has. Each is planned and judged under the same rules."
+    )
+    parts = [tag("p", under, class_="under"), _costs(facts, rows), _axes(facts, rows), _stays(facts, rows)]
+    return _title(facts, rows), join(parts)
+
+
+def _title(facts: Facts, rows: list[Alternative]) -> str:
+    dearer = [row for row in rows if row.verdict == "dearer" and row.dearer_usd]
+    tied = [row.title.removeprefix("All ") for row in rows if row.verdict == "undecided"]
+    if tied:
+        return f"The plan and all {sentence_list(tied)} cannot be told apart within the gap"
+    if not dearer:
+        return "No other way meets every rule of the file"
+    first = min(dearer, key=lambda row: row.dearer_usd or (0.0, 0.0))
+    low = (first.dearer_usd or (0.0, 0.0))[0]
+    return f"The next way, {first.title[0].lower()}{first.title[1:]}, costs at least {facts.money.short(low)} more"
+
+
+def _costs(facts: Facts, rows: list[Alternative]) -> Html:
+    """Present value of each way: from what is proved least to what its plan costs."""
+    planned = [row for row in rows if row.objective_usd is not None and row.verdict != "same"]
+    column = facts.money.column([row.objective_usd or 0.0 for row in planned], least=10)
+    drawn = [
+        Dot(
+            row.title,
+            column.value(row.objective_usd or 0.0),
+            column.value(row.bound_usd or 0.0),
+            _span(column.show(row.bound_usd or 0.0), column.show(row.objective_usd or 0.0)),
+            row.verdict == "recommended",
+        )
+        for row in planned
+    ]
+    said = "; ".join(f"{dot.label} {dot.said}" for dot in drawn)
+    caption = tag(
+        "figcaption",
+        f"Present value of cost, {column.unit}: the dot is what the plan costs, the bar reaches down to what no plan "
+        "of this kind can undercut. Negative where the value of service exceeds the cost.",
+    )
+    drawing = tag("div", dots("ways", drawn), role="img", aria_label=f"Present value in {column.unit}: {said}")
+    return tag("figure", caption, drawing)
+
+
+def _span(low: str, high: str) -> str:
+    return high if low == high else f"{low}–{high}"
+
+
+def _axes(facts: Facts, rows: list[Alternative]) -> Html:
+    """The four axes of buyers: cost, security, reliability, people."""
+    heads = [
+        "Way",
+        "> Present value",
+        "> Dearer by",
+        "> Cash, year 1",
+        "> Peak cash",
+        "Ahead from",
+        "Foreign reach",
+        "If the uplink dies",
+        "> People",
+        "> Full service",
+    ]
+    lines = [_line(facts, row) for row in rows]
+    column = facts.money.column([row.objective_usd or 0.0 for row in rows], least=10)
+    caption = (
+        f"TCO in {column.unit}; security and privacy: workloads that somebody outside the law of their data can be "
+        "made to open; reliability and control: what still runs where it arises; talent: most people at any time"
+    )
+    return table(caption, heads, lines, wide=True)
+
+
+def _line(facts: Facts, row: Alternative) -> list[object]:
+    column = facts.money.column([one.objective_usd or 0.0 for one in _rows(facts)], least=10)
+    if row.objective_usd is None or row.year1_cash_usd is None or row.peak_cash_usd is None:
+        return [row.title, verdict(False, _why_not(row)), *[""] * 8]
+    low, high = row.dearer_usd or (0.0, 0.0)
+    title: object = tag("b", row.title) if row.verdict == "recommended" else row.title
+    if row.verdict == "same":
+        title = join([row.title, tag("br"), tag("small", "is the recommended plan")])
+    if row.verdict == "undecided":
+        title = join([row.title, tag("br"), warning("cannot be told apart")])
+    return [
+        title,
+        column.show(row.objective_usd),
+        _span(column.show(low), column.show(high)) if row.dearer_usd else "–",
+        column.show(row.year1_cash_usd),
+        join([column.show(row.peak_cash_usd), tag("br"), tag("small", f"year {row.peak_cash_year}")]),
+        _ahead(row),
+        f"{len(row.exposed)} of {len(row.uplink) or len(row.exposed)}" if row.exposed else "none",
+        _uplink(row),
+        whole(row.fte or 0),
+        "never" if row.months_to_full_service is None else f"month {row.months_to_full_service}",
+    ]
+
+
+def _rows(facts: Facts) -> tuple[Alternative, ...]:
+    return facts.comparison.alternatives if facts.comparison else ()
+
+
+def _why_not(row: Alternative) -> str:
+    if row.verdict == "no-plan":
+        return "no plan found in time"
+    more = f", and {len(row.reasons) - 1} more" if len(row.reasons) > 1 else ""
+    return f"no such plan: {row.reasons[0] if row.reasons else 'the rules refuse it'}{more}"
+
+
+def _ahead(row: Alternative) -> str:
+    if not row.dearer_usd:
+        return "–"
+    return "not inside the plan" if row.ahead_from_month is None else f"month {row.ahead_from_month:.0f}"
+
+
+def _uplink(row: Alternative) -> str:
+    states: Counter[str] = Counter(link.state for link in row.uplink)
+    words = {"runs": "run", "degrades": "degrade", "stops": "stop"}
+    return ", ".join(f"{states[state]} {word}" for state, word in words.items() if states[state]) or "–"
+
+
+def _stays(facts: Facts, rows: list[Alternative]) -> Html:
+    parts = []
+    for row in rows:
+        if not row.stays and len(row.reasons) <= 1:
+            continue
+        held = [
+            join([tag("b", facts.workloads[stay.workload].title), f" from {stay.origin}: {stay.why}"])
+            for stay in row.stays
+        ]
+        items = [*(join([reason]) for reason in row.reasons), *held]
+        said = f"{row.title}: {count(len(row.stays), 'load')} cannot move" if row.stays else f"{row.title}: why not"
+        parts.append(details(said, listing(items)))
+    return join(parts)
+
+
+# --- what flips it ---
+
+
+def flips(facts: Facts) -> tuple[str, Html]:
+    """Title and body: by how much prices would have to move, narrowest margin first."""
+    found = sorted(_flips(facts), key=lambda pair: -(pair[1].loses_above or 1.0))
+    if not found:
+        why = NOT_ASKED if facts.comparison is None else "No alternative has a price by which it could win."
+        return "No price was found that changes the answer", tag("p", why)
+    flip = found[0][1]
+    title = "No single kind of price changes the answer, not even at nothing"
+    if flip.wins_below is not None:
+        fall = percent(1 - (flip.loses_above or 1.0))
+        title = f"The answer holds until {flip.lever} fall by {fall}"
+    under = (
+        "All prices of a kind move together. Below the interval the alternative is cheaper than this plan at the same "
+        "prices, proved by its plan; above it, dearer, proved by a bound. Prices that are assumed make a threshold "
+        "to check quotes against, no verdict."
+    )
+    drawn = [_drawn(row, flip) for row, flip in found]
+    said = "; ".join(f"{span.label}: {span.said}" for span in drawn)
+    drawing = tag("div", spans("flips", drawn), role="img", aria_label=f"Price as a share of today's: {said}")
+    caption = tag("figcaption", "Price as a multiple of today's; the band is the interval in which the answer changes.")
+    figure_ = tag("figure", caption, drawing)
+    return title, join([tag("p", under, class_="under"), figure_, _prices(facts, found)])
+
+
+def _drawn(row: Alternative, flip: Flip) -> Span:
+    low, high = max(flip.wins_below or 0.0, 0.01), flip.loses_above or 1.0
+    return Span(row.title, low, high, _flip_words(flip), flip.wins_below is None)
+
+
+def _flips(facts: Facts) -> list[tuple[Alternative, Flip]]:
+    return [(row, row.flip) for row in _rows(facts) if row.flip]
+
+
+def _flip_words(flip: Flip) -> str:
+    if flip.wins_below is None:
+        return "never, not even for nothing"
+    low, high = figure(flip.wins_below, 2), figure(flip.loses_above or 1.0, 2)
+    return f"at {_span(low, high)} of today"
+
+
+def _prices(facts: Facts, found: list[tuple[Alternative, Flip]]) -> Html:
+    lines = []
+    for row, flip in found:
+        for price in flip.prices:
+            unit = f"USD{SPACE}per {price.unit}"
+            flips_at = (
+                "never"
+                if flip.wins_below is None
+                else _span(
+                    figure(price.price_usd * flip.wins_below), figure(price.price_usd * (flip.loses_above or 1.0))
+                )
+            )
+            grade = warning("assumed: a threshold") if price.kind == "assumed" else price.kind
+            lines.append([f"{row.title}: {price.what}", unit, figure(price.price_usd), flips_at, grade, price.who])
+    heads = ["Price", "Unit", "> Today", "> Flips at", "Grade", "Source"]
+    return table("Prices behind each flip; those of one kind move together", heads, lines)
+
+
+def narrowest(facts: Facts, most: int = 3) -> list[str]:
+    """What would change the answer, in a sentence each, narrowest margin first."""
+    found = sorted(_flips(facts), key=lambda pair: -(pair[1].loses_above or 1.0))
+    said = []
+    for row, flip in found[:most]:
+        if flip.wins_below is None:
+            continue
+        example = max(flip.prices, key=lambda price: price.price_usd)
+        low, high = example.price_usd * flip.wins_below, example.price_usd * (flip.loses_above or 1.0)
+        threshold = " (assumed price: a threshold)" if flip.rests_on_assumed else ""
+        times = _span(figure(flip.wins_below, 2), figure(flip.loses_above or 1.0, 2))
+        said.append(
+            f"{row.title} if {flip.lever} fall to {times} of today: {example.what} at "
+            f"USD{SPACE}{_span(figure(low), figure(high))} per {example.unit}, "
+            f"today {figure(example.price_usd)}{threshold}"
+        )
+    return said
