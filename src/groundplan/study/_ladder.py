@@ -23,6 +23,7 @@ from groundplan.verify import verify
 STEP_USD = 1_000_000.0
 SEEN = 0.001
 """A share that moves by less is said to stay."""
+NOTHING = "nothing more"
 
 
 class ServedShare(Strict):
@@ -328,7 +329,7 @@ def _buys(before: Sequence[ServedShare], after: Sequence[ServedShare]) -> str:
     moves = [(row.workload, old.share, row.share) for old, row in zip(before, after, strict=True)]
     more = [_move(*move) for move in moves if move[2] - move[1] >= SEEN]
     less = [_move(*move) for move in moves if move[1] - move[2] >= SEEN]
-    said = ", ".join(more) or "nothing more"
+    said = ", ".join(more) or NOTHING
     return f"{said}; for {', '.join(less)} less" if less else said
 
 
