@@ -150,7 +150,7 @@ def fund(
     step_usd: Annotated[float, typer.Option(help="How much to add each time.", min=1)] = 1_000_000,
     as_json: Json = False,
 ) -> None:
-    """Say what the budgets of a file can serve, and what the next million buys.
+    """Say what budgets serve, and what the next million buys.
 
     Every workload may be shed: priority 1 is served first, then by value, then at the least cost.
     """
@@ -187,7 +187,10 @@ def costs(
     convention: Annotated[str | None, typer.Option(help="Length of a month, such as groundplan, lenovo-2025.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a plan costs: by site and year, per GPU-hour, token, robot-hour, frame, run."""
+    """Say what a plan costs, by site and year, and per unit.
+
+    Units are GPU-hours, tokens, robot-hours, frames and runs.
+    """
     from groundplan.cli._costs import Wish, costs_file
 
     costs_file(plan, spec, Wish(csv, convention, against, rental), as_json=as_json)
@@ -222,7 +225,10 @@ def estimate(
     sequence: opt.Sequence = None,
     as_json: Json = False,
 ) -> None:
-    """Say how fast a model is on a server: language, robots, vision, sensors, video, fine-tuning."""
+    """Say how fast a model is on a server.
+
+    Language, robots, vision, sensors, video, and fine-tuning.
+    """
     options = dict(locals())
     from groundplan.cli._estimate import estimate_model
 

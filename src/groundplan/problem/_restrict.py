@@ -1,4 +1,4 @@
-"""A problem with fewer choices, or with some that must be taken: what comparisons solve. Its plans are plans of the whole."""
+"""A problem with fewer choices, or with some that must be taken; its plans are plans of the whole."""
 
 from __future__ import annotations
 

@@ -209,7 +209,8 @@ def _spans(rows: Sequence[Span], width: int) -> alt.LayerChart | alt.FacetChart:
 
     data = [
         {"label": span.label, "low": span.low, "high": max(span.high, span.low * 1.02), "said": span.said,
-         "text": row + 0.28, "line": row + 0.68, "what": "never" if span.is_never else "flips", "today": 1}
+         "text": row + 0.28, "line": row + 0.68, "what": "never" if span.is_never else "flips", "today": 1,
+         "top": 0, "bottom": len(rows)}
         for row, span in enumerate(rows)
     ]  # fmt: skip
     base = alt.Chart(alt.Data(values=data))
@@ -220,7 +221,7 @@ def _spans(rows: Sequence[Span], width: int) -> alt.LayerChart | alt.FacetChart:
     layers = [
         flips.mark_bar(height=12, fill="var(--near)", opacity=1).encode(x=x, x2="high:Q", y=_row("line", len(rows))),
         base.mark_rule(strokeWidth=2, stroke="var(--ink)").encode(
-            x=alt.X("today:Q", scale=scale), y=alt.YDatum(0), y2=alt.Y2Datum(len(rows))
+            x=alt.X("today:Q", scale=scale), y=_row("top", len(rows)), y2="bottom:Q"
         ),
         *_row_words(base, len(rows), width),
     ]

@@ -138,7 +138,12 @@ def _five(facts: Facts) -> Html:
     good = not facts.report.findings
     checked = f"cost recomputed: {money.short(facts.report.evaluated_usd)}" if good else "see below"
     cells: list[tuple[str, object, str, str]] = [
-        ("Present value of cost", money.short(result.objective_usd), f"at least {money.short(result.bound_usd)}", ""),
+        (
+            "Present value of cost",
+            money.short(result.objective_usd),
+            f"at least {money.short(result.bound_usd)}, gap {percent(result.gap, 2)}",
+            "",
+        ),
         (
             "Cash, year 1",
             money.short(cash[facts.years[0]]),
