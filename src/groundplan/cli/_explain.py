@@ -64,8 +64,11 @@ def lines(found: Diagnosis, loaded: LoadedSpec) -> Iterator[str]:
         for row in found.together:
             yield from _wrapped("  - ", _said(row, loaded))
     for row in found.relaxations:
-        if not row.enough:
+        if not row.enough and row.least:
             yield from _wrapped("  (not enough) ", row.text)
+    unknown = [row.id for row in found.relaxations if not row.enough and not row.least]
+    if unknown:
+        yield from _wrapped("  (not known in the time allowed) ", ", ".join(unknown))
     if any(limit.kind in ("capex", "cash") for conflict in found.conflicts for limit in conflict.limits):
         yield f"What these budgets can serve, and what more would: groundplan fund {loaded.path}"
 

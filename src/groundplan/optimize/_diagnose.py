@@ -2,7 +2,7 @@
 
 The elastic filter (Chinneck and Dravnieks, 1991): solve with give everywhere, enforce what gave, until nothing is
 left that could; what is enforced then holds a conflict, and deleting limits one by one leaves an irreducible one.
-The linear relaxation is asked first; what only whole numbers forbid is asked of the integer program.
+That is for the linear relaxation; what only whole numbers forbid is found by QuickXplain on the integer program.
 """
 
 from __future__ import annotations
@@ -21,9 +21,17 @@ from groundplan.problem import Change, Conflict, Diagnosis, Problem, Relaxation,
 
 Progress = Callable[[str], None]
 CHECK_S = 6.0
+SEARCH_S = 2.5
+"""For each question of a search: a plan is found, or ruled out, in about a second, or in minutes."""
+LATER_S = 8.0
+LEAST_S = 0.5
+SEARCH_SHARE = 0.5
 MOST_CONFLICTS = 3
 GAP = 0.01
+MOST_NAMED = 6
 USED = 1e-6
+ASKED = frozenset({"demand", "work", "floor", "failover", "survival"})
+"""Kinds of limits by which a file asks for something; all others are caps."""
 
 
 @dataclass(frozen=True)
@@ -44,23 +52,33 @@ class Case:
         """Position of the group of columns that let go of a demand period by period."""
         return len(self.limits) + demand
 
-    def holds(self, free: Iterable[int] = (), columns: Iterable[int] = ()) -> bool | None:
+    def holds(self, free: Iterable[int] = (), columns: Iterable[int] = (), seconds: float = CHECK_S) -> bool | None:
         """Whether a plan exists with some limits open; None where it is not known in time."""
-        return self.model.has_plan(free, self.clock.stop(CHECK_S), columns)
+        return None if self.clock.out else self.model.has_plan(free, self.clock.stop(seconds), columns)
 
-    def alone(self, enforced: Iterable[int], columns: Iterable[int] = ()) -> bool | None:
+    def alone(self, enforced: Iterable[int], columns: Iterable[int] = (), seconds: float = CHECK_S) -> bool | None:
         """Whether a plan exists under these limits alone; None where it is not known in time."""
-        return self.holds(sorted(set(self.every()) - set(enforced)), columns)
+        return self.holds(sorted(set(self.every()) - set(enforced)), columns, seconds)
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Wall time that the whole diagnosis may take."""
+    """Wall time that the whole diagnosis may take, and its first part, the search for conflicts."""
 
+    searched: float
     ends: float
 
     def left(self) -> float:
-        return max(self.ends - monotonic(), 0.5)
+        return max(self.ends - monotonic(), LEAST_S)
+
+    @property
+    def out(self) -> bool:
+        """Whether nothing more should be begun."""
+        return monotonic() > self.ends - LEAST_S
+
+    @property
+    def search_out(self) -> bool:
+        return monotonic() > self.searched
 
     def stop(self, seconds: float, gap: float = GAP) -> Stop:
         return Stop(gap, NODES, min(seconds, self.left()))
@@ -83,6 +101,8 @@ def diagnose(problem: Problem, seconds: float, progress: Progress = lambda _: No
         found.append(conflict)
         limits = {k for k in conflict[0] if case.limits[k].demand is None}
         freed |= limits or set(conflict[0])
+        if case.clock.search_out:
+            break
     if not found:
         return None
     progress("measuring what each limit would have to give")
@@ -96,7 +116,7 @@ def diagnose(problem: Problem, seconds: float, progress: Progress = lambda _: No
 
 def case_of(problem: Problem, seconds: float) -> Case:
     """The elastic program of a problem."""
-    clock = Clock(monotonic() + seconds)
+    clock = Clock(monotonic() + SEARCH_SHARE * seconds, monotonic() + seconds)
     made, arrays = roomy_program(problem)
     places = rows_by_name(made)
     limits = groups(made.frame, places)
@@ -107,26 +127,64 @@ def case_of(problem: Problem, seconds: float) -> Case:
 def _conflict(case: Case, freed: set[int]) -> tuple[list[int], bool] | None:
     """Limits that rule out every plan, and whether each of them is needed for that; None where there are none."""
     enforced = _elastic_filter(case, freed)
-    return None if enforced is None else _deletion_filter(case, enforced)
+    return _deletion_filter(case, enforced) if enforced is not None else _whole_conflict(case, freed)
 
 
 def _elastic_filter(case: Case, freed: set[int]) -> set[int] | None:
-    """Enforce what gives until nothing can: the enforced limits hold a conflict."""
+    """Enforce what gives until nothing can: the enforced limits hold a conflict. None: the relaxation has a plan."""
     enforced: set[int] = set()
-    relaxed = True
     while True:
         free = [k for k in case.every() if k not in enforced]
         price = case.model.price_of(k for k in free if k not in freed)
-        answer = case.model.solve(free, case.clock.stop(CHECK_S, 0.2), price=price, relaxed=relaxed)
+        answer = case.model.solve(free, case.clock.stop(CHECK_S), price=price, relaxed=True)
         if answer.status == "infeasible":
             return enforced
-        if answer.x is None:
+        gave = {
+            k
+            for k in free
+            if answer.x is not None and k not in freed and case.model.given(answer.x, k).max(initial=0.0) > USED
+        }
+        if not gave:
             return None
-        gave = {k for k in free if k not in freed and case.model.given(answer.x, k).max(initial=0.0) > USED}
-        if not gave and not relaxed:
-            return None
-        relaxed = relaxed and bool(gave)
         enforced |= gave
+
+
+def _whole_conflict(case: Case, freed: set[int]) -> tuple[list[int], bool] | None:
+    """What only whole numbers forbid, by QuickXplain (Junker, 2004): first the caps beside all that is asked for,
+    then as little of what is asked for as those caps refuse. What time cuts short stays in the conflict.
+    """
+    wanted = [k for k in case.every() if k not in freed and case.limits[k].limit.kind in ASKED]
+    caps = [k for k in case.every() if k not in freed and k not in wanted]
+    if freed and case.alone([*wanted, *caps]) is not False:
+        return None
+    search = Search(case)
+    kept = search.least(wanted, True, caps)
+    return sorted([*search.least(kept, True, wanted), *kept]), search.sure
+
+
+@dataclass
+class Search:
+    """QuickXplain over limits; `sure` turns False when a question was not answered in time."""
+
+    case: Case
+    sure: bool = True
+
+    def least(self, background: list[int], changed: bool, candidates: list[int]) -> list[int]:
+        """A least part of the candidates that, with the background, rules out every plan; all of them together do."""
+        if changed and background and self._impossible(background):
+            return []
+        if len(candidates) <= 1:
+            return candidates
+        half = len(candidates) // 2
+        first, second = candidates[:half], candidates[half:]
+        of_second = self.least([*background, *first], True, second)
+        of_first = self.least([*background, *of_second], bool(of_second), first)
+        return [*of_first, *of_second]
+
+    def _impossible(self, limits: list[int]) -> bool:
+        possible = None if self.case.clock.search_out else self.case.alone(limits, seconds=SEARCH_S)
+        self.sure = self.sure and possible is not None
+        return possible is False
 
 
 def _deletion_filter(case: Case, enforced: set[int]) -> tuple[list[int], bool]:
@@ -142,11 +200,18 @@ def _deletion_filter(case: Case, enforced: set[int]) -> tuple[list[int], bool]:
 
 
 def _relaxations(case: Case, named: Sequence[int]) -> list[Relaxation]:
-    rows = []
-    for n, k in enumerate(named):
-        seconds = min(CHECK_S * 1.5, case.clock.left() / (len(named) - n))
-        rows.append(_lead(case, k) if case.limits[k].limit.kind == "lead" else _least(case, [k], seconds)[0])
-        if (demand := case.limits[k].demand) is not None and demand < len(case.problem.commodities):
+    """The least of each limit, caps first: they are what a user can most often change, should time run out."""
+    rows: list[Relaxation] = []
+    for n, k in enumerate(sorted(named, key=lambda k: case.limits[k].limit.kind in ASKED)):
+        seconds = min(CHECK_S * 2, max(case.clock.left() / 2, case.clock.left() / (len(named) - n)))
+        if case.clock.out:
+            rows.append(_none(case.limits[k], known=False))
+        elif case.limits[k].limit.kind == "lead":
+            rows.append(_lead(case, k))
+        else:
+            rows += _least(case, [k], seconds)
+        demand = case.limits[k].demand
+        if demand is not None and demand < len(case.problem.commodities) and case.clock.left() > LATER_S:
             rows += _later(case, k, demand)
     return rows
 
@@ -220,7 +285,7 @@ def _lead(case: Case, k: int) -> Relaxation:
         return bool(elastic(made, arrays, []).has_plan((), case.clock.stop(CHECK_S)))
 
     if not works(0):
-        return _none(group)
+        return _none(group, known=not case.clock.out)
     low, high = 0, offer.lead_months
     while high - low > 1:
         middle = (low + high) // 2
@@ -273,10 +338,15 @@ def _said(case: Case, members: list[int], irreducible: bool) -> Conflict:
     limits = [case.limits[k].limit for k in members]
     period = _first_period(case, members)
     names = [limit.title for limit in limits]
+    asked = [limit.title for limit in limits if limit.kind in ASKED]
+    tail = f"; first in {period}" if period else ""
+    if not irreducible and len(asked) > MOST_NAMED:
+        caps = [limit.title for limit in limits if limit.kind not in ASKED]
+        names = [f"what the file asks for ({len(asked)} limits)", *caps]
+        tail += " (not narrowed down further in the time allowed)"
     listed = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
     verb = "cannot all hold" if len(names) > 2 else "cannot both hold" if len(names) == 2 else "cannot hold"
-    text = f"{listed} {verb}" + (f"; first in {period}" if period else "")
-    return Conflict(limits=tuple(limits), text=text, period=period, irreducible=irreducible)
+    return Conflict(limits=tuple(limits), text=f"{listed} {verb}{tail}", period=period, irreducible=irreducible)
 
 
 def _first_period(case: Case, members: list[int]) -> str:

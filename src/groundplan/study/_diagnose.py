@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from time import monotonic
 
@@ -36,7 +36,7 @@ SECONDS = 55.0
 CHECK_S = 8.0
 MOST_TRIED = 6
 MOST_GOOD = 3
-EASED = 1.5
+EASED = 2.0
 """Factor by which a level is eased further where a server that just meets it carries too little."""
 
 
@@ -61,19 +61,16 @@ def diagnose(
     if not asks:
         return diagnose_limits(problem, seconds=SECONDS, progress=progress)
     judge = _Judge(loaded, catalog, problem, tuple(asks), monotonic() + SECONDS)
-    conflicts: list[Conflict] = []
-    ways: list[Way] = []
-    tried: list[list[Relaxation]] = []
+    found: list[list[Candidate]] = []
     for ask in asks:
         progress(f"what stands in the way of {ask.key}")
-        found = sorted(candidates(ask), key=lambda row: len(row.obstacles))
-        conflicts.append(_conflict(ask, found))
-        ways += [_way(row) for row in found]
-        if not any(row.enough for group in tried for row in group):
-            tried.append(list(_relaxations(found, judge, progress)))
-    rows = [row for group in tried for row in group]
-    together = () if any(row.enough for row in rows) else _together(tried, judge)
-    return Diagnosis(conflicts=tuple(conflicts), relaxations=tuple(rows), together=together, ways=tuple(ways))
+        found.append(sorted(candidates(ask), key=lambda row: len(row.obstacles)))
+    rows = _relaxations(found[0], judge, progress) if len(asks) == 1 else _joint(found, judge, progress)
+    return Diagnosis(
+        conflicts=tuple(_conflict(ask, mine) for ask, mine in zip(asks, found, strict=True)),
+        relaxations=tuple(rows),
+        ways=tuple(_way(row) for mine in found for row in mine),
+    )
 
 
 def unserved(loaded: LoadedSpec, catalog: Catalog, problem: Problem) -> list[Ask]:
@@ -170,14 +167,16 @@ class _Judge:
         """Whether the time is spent."""
         return monotonic() > self.ends - 1.0
 
-    def enough(self, changes: Sequence[Change], row: Candidate) -> bool | None:
-        """None: not known in time."""
+    def enough(self, changes: Sequence[Change], rows: Sequence[Candidate]) -> bool | None:
+        """Speeds are worked out anew for the loads that wait, on the servers and at the sites of `rows`, and where
+        the load arises. None: not known in time.
+        """
         waiting = {(ask.workload.id, ask.origin) for ask in self.asks}
+        places = {row.site for row in rows} | {row.server for row in rows}
 
         def again(workload: str, origin: str, pool: Pool) -> bool:
-            mine = (workload, origin) == (row.ask.workload.id, row.ask.origin)
-            near = pool.site.id == row.site or pool.server.id == row.server
-            return (workload, origin) in waiting and (near if mine else True)
+            near = not places.isdisjoint((pool.site.id, pool.server.id)) or pool.site.id == origin
+            return (workload, origin) in waiting and near
 
         try:
             factory = applied(self.loaded.factory, changes)
@@ -186,6 +185,10 @@ class _Judge:
             return False
         left = self.ends - monotonic()
         return has_plan(problem, min(CHECK_S, left)) if left > 1 else None
+
+
+Step = tuple[Candidate, Sequence[Lift]]
+"""A way, and what would lift all that is against it."""
 
 
 def _relaxations(found: Sequence[Candidate], judge: _Judge, progress: Progress) -> Iterator[Relaxation]:
@@ -201,61 +204,97 @@ def _relaxations(found: Sequence[Candidate], judge: _Judge, progress: Progress) 
             if good >= MOST_GOOD or len(seen) >= MOST_TRIED or judge.late():
                 break
             seen.add(name)
-            made = _tried(row, lifts, judge)
+            made = _tried([(row, lifts)], judge)
             good += made.enough
             yield made
         if good:
             return
 
 
-def _options(near: Sequence[Candidate], progress: Progress) -> Iterator[tuple[Candidate, Sequence[Lift]]]:
+def _options(near: Sequence[Candidate], progress: Progress) -> Iterator[Step]:
     """Ways with what would lift all that is against them, least burden first; worked out as they are asked for."""
     for row in sorted(near, key=lambda row: sum(obstacle.burden for obstacle in row.obstacles)):
         progress(f"what would let {row.server} at {row.site} serve {row.ask.key}")
         yield from ((row, lifts) for lifts in product(*(obstacle.lifts() for obstacle in row.obstacles)))
 
 
+def _joint(found: Sequence[Sequence[Candidate]], judge: _Judge, progress: Progress) -> Iterator[Relaxation]:
+    """Several loads are served nowhere: one step for each, first steps of one kind for all, then the easiest ones."""
+    kinds = [_first_of_each_kind(mine, progress) for mine in found]
+    shared = [kind for kind in kinds[0] if all(kind in mine for mine in kinds)]
+    shared.sort(key=lambda kind: kind != "latency")  # a level eased once is eased for every load
+    choices = [[mine[kind] for mine in kinds] for kind in shared]
+    if all(kinds):
+        choices.append([next(iter(mine.values())) for mine in kinds])
+    seen: set[str] = set()
+    for steps in choices:
+        name = str(_changes(steps))
+        if name not in seen and not judge.late():
+            seen.add(name)
+            made = _tried(steps, judge)
+            yield made
+            if made.enough:
+                return
+
+
+def _first_of_each_kind(found: Sequence[Candidate], progress: Progress) -> dict[str, Step]:
+    """The least burden of each kind of step, from the two least numbers of obstacles."""
+    kinds: dict[str, Step] = {}
+    for distance in sorted({len(row.obstacles) for row in found if not _hopeless(row)})[:2]:
+        near = [row for row in found if len(row.obstacles) == distance and not _hopeless(row)]
+        for row in sorted(near, key=lambda row: sum(obstacle.burden for obstacle in row.obstacles)):
+            asked = "+".join(obstacle.kind for obstacle in row.obstacles)
+            if asked not in kinds and (step := next(_options([row], progress), None)):
+                kinds[asked] = step
+    return kinds
+
+
+def _changes(steps: Sequence[Step]) -> tuple[Change, ...]:
+    return _distinct([lift for _, lifts in steps for lift in lifts])
+
+
 def _distinct(lifts: Sequence[Lift]) -> tuple[Change, ...]:
+    """Each edit once; of two figures for one field the larger, which allows more."""
     found: dict[str, Change] = {}
     for lift in lifts:
         for change in lift.changes:
-            found.setdefault(f"{change.path} {change.new}", change)
+            name = str(change) if change.path[-1] == "+" else str(change.path)
+            other = found.get(name)
+            larger = other is not None and isinstance(change.new, (int, float)) and change.new > other.new
+            if other is None or larger:
+                found[name] = change
     return tuple(found.values())
 
 
-def _tried(row: Candidate, lifts: Sequence[Lift], judge: _Judge) -> Relaxation:
+def _tried(steps: Sequence[Step], judge: _Judge) -> Relaxation:
     """A level that a server just meets may carry too little: it is eased until a plan exists."""
-    changes = _distinct(lifts)
-    verdict = judge.enough(changes, row)
-    for _ in range(2 if len(judge.asks) == 1 else 1):
-        if verdict is not False or not any(lift.kind == "latency" for lift in lifts):
+    least = changes = _changes(steps)
+    rows, lifts = [row for row, _ in steps], [lift for _, lifts in steps for lift in lifts]
+    verdict = judge.enough(changes, rows)
+    for _ in range(2):
+        if verdict is not False or judge.late() or not any(lift.kind == "latency" for lift in lifts):
             break
         changes = tuple(_eased(change) for change in changes)
-        verdict = judge.enough(changes, row)
-    single = lifts[0] if len(lifts) == 1 else None
-    eased = changes != _distinct(lifts)
-    done = "; ".join(map(str, changes))
-    just = " would just do, eased on until it carries the load," if eased else ","
-    text = f"{' and '.join(lift.text for lift in lifts)}{just} for {row.server} at {row.site}: {done}"
-    if verdict is not True:
-        text += " (but then other limits are in the way)" if verdict is False else " (if that is enough is not known)"
-    amount = None if single is None or eased else single.amount
+        verdict = judge.enough(changes, rows)
+    kinds = {lift.kind for lift in lifts}
+    amount = lifts[0].amount if len(lifts) == 1 and changes == least else None
     return Relaxation(
-        kind=single.kind if single else "several", id=row.ask.key, text=text, enough=bool(verdict), amount=amount,
-        unit=single.unit if single else "", least=not eased, changes=changes,
+        kind=kinds.pop() if len(kinds) == 1 else "several", id=" and ".join(row.ask.key for row in rows),
+        text=_words(steps, changes, eased=changes != least, verdict=verdict), enough=bool(verdict), amount=amount,
+        unit=lifts[0].unit if amount is not None else "", least=changes == least and verdict is not None,
+        changes=changes,
     )  # fmt: skip
+
+
+def _words(steps: Sequence[Step], changes: Sequence[Change], *, eased: bool, verdict: bool | None) -> str:
+    just = " would just do, eased on until it carries the load," if eased else ","
+    parts = [
+        f"{' and '.join(lift.text for lift in lifts)}{just} for {row.server} at {row.site}" for row, lifts in steps
+    ]
+    after = {True: "", False: " (but then other limits are in the way)", None: " (if that is enough is not known)"}
+    return f"{'; '.join(dict.fromkeys(parts))}: {'; '.join(map(str, changes))}{after[verdict]}"
 
 
 def _eased(change: Change) -> Change:
     level = "service_level" in change.path
     return change.model_copy(update={"new": float(f"{change.new * EASED:.3g}")}) if level else change
-
-
-def _together(tried: Sequence[Sequence[Relaxation]], judge: _Judge) -> tuple[Relaxation, ...]:
-    """One change for each load, where one for all there is not."""
-    if len(tried) < 2 or not all(tried):
-        return ()
-    chosen = tuple(group[0] for group in tried)
-    changes = [change for row in chosen for change in row.changes]
-    anywhere = Candidate(replace(judge.asks[0], origin="", periods=(0,)), "", "", ())
-    return chosen if judge.enough(changes, anywhere) else ()
