@@ -117,8 +117,7 @@ def _server(base: Base, problem: Problem, site: str, hardware: str) -> str:
     catalog = base.catalog
     if catalog.servers.find(hardware) is None and (part := catalog.accelerators.find(hardware)) is not None:
         here = [pool.server.id for pool in problem.pools if pool.site.id == site and pool.server.accelerator == part.id]
-        if here:
-            return here[0]
+        return here[0] if here else part.id
     return catalog.server(hardware).id
 
 
