@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from groundplan.errors import Infeasible
-
 if TYPE_CHECKING:
     from groundplan.optimize._highs import Floats
     from groundplan.optimize._priority import Funded
@@ -14,7 +12,6 @@ if TYPE_CHECKING:
     from groundplan.problem import Diagnosis, Floor, Goals, Problem
 
 __all__ = ["diagnose", "fund", "has_plan", "solve"]
-DIAGNOSIS_S = 55.0
 
 
 def _silent(_: str) -> None:
@@ -33,6 +30,7 @@ def solve(
     `relax`: the linear relaxation rounded up, for comparison. `floor`: what chosen ways must carry, whatever it
     costs. Raises Infeasible and NoPlanFound.
     """
+    from groundplan.errors import Infeasible
     from groundplan.optimize import _model, _solve
 
     families = _model.FAMILIES if floor is None else _model.with_floor(floor)
@@ -43,9 +41,7 @@ def solve(
         raise
 
 
-def diagnose(
-    problem: Problem, *, seconds: float = DIAGNOSIS_S, progress: Callable[[str], None] = _silent
-) -> Diagnosis | None:
+def diagnose(problem: Problem, *, seconds: float = 55.0, progress: Callable[[str], None] = _silent) -> Diagnosis | None:
     """Which limits of a problem without a plan are in conflict, and the least that each would have to give.
 
     About `seconds` of wall time at most; None where no conflict was found in it. Each relaxation was solved for.
