@@ -23,7 +23,7 @@ from mutations import MUTATIONS
 
 KEYS = {
     "status", "objective_usd", "bound_usd", "gap", "evaluated_usd", "max_residual", "rounding_cost_usd", "build_s",
-    "solve_s", "reproducible",
+    "solve_s", "reproducible", "warnings",
 }  # fmt: skip
 LEAST_MUTATIONS = 40
 EDGE_SERVERS = {"jetson-agx-thor", "l4-4", "cpu-2s-64"}

@@ -47,7 +47,7 @@ def workloads(facts: Facts) -> tuple[str, Html]:
 
 def _importance(workload: AnyWorkload) -> str:
     kept = KEPT[workload.survives].format(share=percent(workload.failover_share))
-    return ("required" if workload.required else f"may be shed, priority {workload.priority}") + kept
+    return f"{'required' if workload.required else 'may be shed'}, priority {workload.priority}" + kept
 
 
 def _level(workload: AnyWorkload) -> str:

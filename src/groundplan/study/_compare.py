@@ -12,8 +12,9 @@ import numpy as np
 
 from groundplan.errors import GroundplanError, Infeasible, LimitReached, NoPlanFound
 from groundplan.finance import break_even, cash_by_year
+from groundplan.optimize import diagnose
 from groundplan.plan import Plan
-from groundplan.problem import Problem
+from groundplan.problem import Problem, Uncovered
 from groundplan.study._base import Base, Planned, Progress
 from groundplan.study._figures import exposed, months_to_full_service, most_fte, uplinks
 from groundplan.study._flip import Line, flip
@@ -23,6 +24,7 @@ from groundplan.study._ways import STATUS_QUO, WAYS, Way, narrowed, status_quo
 from groundplan.verify import evaluated_usd
 
 RECOMMENDED = "recommended"
+CONFLICT_S = 30.0
 In = TypeVar("In")
 Out = TypeVar("Out")
 ORDER: Mapping[str, int] = {RECOMMENDED: 0, "infeasible": 2, "no-plan": 3}
@@ -45,6 +47,7 @@ class _Tried:
     planned: Planned | None = None
     same: bool = False
     error: GroundplanError | None = None
+    reasons: tuple[str, ...] = ()
 
 
 def compare(base: Base, problem: Problem, first: Planned, progress: Progress = lambda _: None) -> Compared:
@@ -84,10 +87,20 @@ def _try(base: Base, problem: Problem, first: Planned, way: Way, progress: Progr
         if _is_of_kind(first.plan, narrow.problem):
             return _Tried(way, stays, first, same=True)
         return _Tried(way, stays, base.planned(narrow.problem, base.loaded))
-    except (Infeasible, LimitReached, NoPlanFound) as error:
+    except Infeasible as error:
+        return _Tried(way, stays, error=error, reasons=_conflict(error))
+    except (LimitReached, NoPlanFound) as error:
         return _Tried(way, stays, error=error)
     finally:
         progress(f"{way.title}: done")
+
+
+def _conflict(error: Infeasible) -> tuple[str, ...]:
+    """Which limits cannot all hold, where the program found that they do not."""
+    if error.problem is None or isinstance(error, Uncovered):
+        return ()
+    found = diagnose(error.problem, seconds=CONFLICT_S)
+    return tuple(conflict.text for conflict in found.conflicts) if found else ()
 
 
 def _is_of_kind(plan: Plan, narrow: Problem) -> bool:
@@ -166,7 +179,7 @@ def _verdict(best: Planned, one: _Tried) -> tuple[Verdict, tuple[str, ...]]:
     if isinstance(one.error, (LimitReached, NoPlanFound)):
         return "no-plan", tuple(issue.what for issue in one.error.issues)
     if one.error is not None:
-        return "infeasible", tuple(dict.fromkeys(issue.what for issue in one.error.issues))
+        return "infeasible", one.reasons or tuple(dict.fromkeys(issue.what for issue in one.error.issues))
     if one.planned is None:
         return "infeasible", (f"nothing may go into {one.way.place}",)
     if one.same or one.planned is best:
