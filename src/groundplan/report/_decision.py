@@ -87,13 +87,13 @@ def _axes(facts: Facts, rows: list[Alternative]) -> Html:
         f"TCO in {column.unit}; security and privacy: workloads that somebody outside the law of their data can be "
         "made to open; reliability and control: what still runs where it arises; talent: most people at any time"
     )
-    return table(caption, heads, lines, wide=True)
+    return table(caption, heads, lines)
 
 
 def _line(facts: Facts, row: Alternative) -> list[object]:
     column = facts.money.column([one.objective_usd or 0.0 for one in _rows(facts)], least=10)
     if row.objective_usd is None or row.year1_cash_usd is None or row.peak_cash_usd is None:
-        return [row.title, verdict(False, _why_not(row)), *[""] * 8]
+        return [join([row.title, tag("br"), tag("small", verdict(False, _why_not(row)))]), *[""] * 9]
     low, high = row.dearer_usd or (0.0, 0.0)
     title: object = tag("b", row.title) if row.verdict == "recommended" else row.title
     if row.verdict == "same":
