@@ -6,15 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from groundplan.finance import annuity_share_left
+from groundplan.finance import NOT_CASH, annuity_share_left
 from groundplan.optimize._algebra import Axis, Columns, Expression, Table, table
 from groundplan.optimize._assets import billed_months, draw, on_site, teams
 from groundplan.optimize._frame import Frame
 from groundplan.optimize._serving import on_links
 from groundplan.optimize._variables import Variables, alive_at_end, life_end
 from groundplan.plan import CAPEX_LINES
-
-NOT_CASH = ("value_served", "shed_penalty", "resale", "residual")
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,22 @@ The rules are those of docs/conventions.md on stock and power; tests hold them a
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import ceil, exp, lgamma, log
+from math import ceil
 
 from groundplan.errors import CatalogError, Issue
 from groundplan.plan import PEAK, BurstRow, OrderRow, PointRow, RentRow
 from groundplan.report._facts import Facts
+from groundplan.verify import least_bins, spare_nodes
 
 Pool = tuple[str, str]
 """Site and server."""
 TERM_MONTHS = {"1y": 12, "3y": 36}
-REPAIR_H, YEAR_H, UP_PROBABILITY = 72.0, 8760.0, 0.999
 DAYS_OF_WEEK, HOURS_OF_WEEK = {"weekday": 5, "weekend": 2, "all": 7}, 168
 SLACK = 1e-6
 """Relative breach that still counts as kept, as in `verify`."""
-SEARCH_STATES = 20_000
 SITE_FIGURES = ("usable_kw", "air_heat_kw", "liquid_heat_kw", "rack_slots_count")
 
 
@@ -289,31 +288,6 @@ def rack_slots(facts: Facts, site: str, server: str) -> float:
     return max(height, need(facts, server, "max_power_kw") / hosting.rack_limit_kw) if hosting else height
 
 
-def spare_nodes(nodes: int, annual_failure_rate: float) -> int:
-    """Least k >= 1 such that at most k of n nodes are down with probability 0.999."""
-    down = min(1.0, annual_failure_rate * REPAIR_H / YEAR_H)
-    reached, spare = 0.0, -1
-    while reached < UP_PROBABILITY and spare < nodes:
-        spare += 1
-        reached += _binomial(nodes, spare, down)
-    return max(1, spare)
-
-
-def _binomial(nodes: int, count: int, down: float) -> float:
-    """Probability that exactly so many of n nodes are down; by logarithms, for any n."""
-    if down in (0.0, 1.0):
-        return float(count == round(down) * nodes)
-    ways = lgamma(nodes + 1) - lgamma(count + 1) - lgamma(nodes - count + 1)
-    return exp(ways + count * log(down) + (nodes - count) * log(1 - down))
-
-
-def least_bins(sizes: Counter[int], slots: int) -> int:
-    """Fewest nodes of so many slots that hold items of these sizes; first fit decreasing where a search is too long."""
-    least = -(-sum(size * count for size, count in sizes.items()) // slots)
-    most = first_fit(sorted(sizes.elements(), reverse=True), slots)
-    return next((bins for bins in range(least, most) if _fits(sizes, bins, slots)), most)
-
-
 def first_fit(sizes: Iterable[float], room: float) -> int:
     """Bins that items take in the order given, each into the first that has room."""
     left: list[float] = []
@@ -324,36 +298,6 @@ def first_fit(sizes: Iterable[float], room: float) -> int:
         else:
             left[index] -= size
     return len(left)
-
-
-def _fits(sizes: Counter[int], bins: int, slots: int) -> bool:
-    """Search all fillings, one node after another; dead ends are remembered, and their number is bounded."""
-    order = sorted((size for size, count in sizes.items() if count), reverse=True)
-    dead: set[tuple[tuple[int, ...], int]] = set()
-
-    def fits(left: tuple[int, ...], free: int) -> bool:
-        if not any(left):
-            return True
-        volume = sum(size * count for size, count in zip(order, left, strict=True))
-        if volume > free * slots or (left, free) in dead or len(dead) > SEARCH_STATES:
-            return False
-        for taken in _fillings(order, left, slots):
-            if fits(tuple(have - take for have, take in zip(left, taken, strict=True)), free - 1):
-                return True
-        dead.add((left, free))
-        return False
-
-    return fits(tuple(sizes[size] for size in order), bins)
-
-
-def _fillings(order: Sequence[int], left: Sequence[int], room: int) -> Iterator[tuple[int, ...]]:
-    """Ways to fill one node, fullest first by size."""
-    if not order:
-        yield ()
-        return
-    for take in range(min(left[0], room // order[0]), -1, -1):
-        for rest in _fillings(order[1:], left[1:], room - take * order[0]):
-            yield (take, *rest)
 
 
 def _up(value: float) -> int:
