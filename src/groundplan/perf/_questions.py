@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from groundplan.perf._control import delay_limit_steps
 from groundplan.spec import (
@@ -29,6 +29,18 @@ LENGTH_CV = 1.0
 ASKED = "estimate"
 MOST_HZ = 200.0
 Precisions = Sequence[Precision]
+NO_NETWORK: dict[str, Any] = {"upload_kb_per_unit": 0.0, "download_kb_per_unit": 0.0}
+
+
+def _about(model: str, allowed_precisions: Precisions = ()) -> dict[str, Any]:
+    """What every workload states of itself, for one that stands in no file."""
+    return {
+        "id": ASKED,
+        "title": ASKED,
+        "model": model,
+        "data_classes": (ASKED,),
+        "allowed_precisions": tuple(allowed_precisions),
+    }
 
 
 def chat_workload(
@@ -44,13 +56,8 @@ def chat_workload(
     """A language-model workload from a few figures; lengths are lognormal with cv 1, arrivals Poisson."""
     return LlmWorkload(
         kind="llm",
-        id=ASKED,
-        title=ASKED,
-        model=model,
-        data_classes=(ASKED,),
-        allowed_precisions=tuple(allowed_precisions),
-        upload_kb_per_unit=0.0,
-        download_kb_per_unit=0.0,
+        **_about(model, allowed_precisions),
+        **NO_NETWORK,
         prompt=Lengths(mean_tokens=prompt_tokens, cv=LENGTH_CV),
         output=Lengths(mean_tokens=output_tokens, cv=LENGTH_CV),
         service_level=LlmServiceLevel(ttft_ms=ttft_ms, tpot_ms=tpot_ms, percentile=percentile),
@@ -74,13 +81,8 @@ def robot_workload(
     """One robot that calls a policy every `replan_every_steps` of its control steps."""
     return ControlWorkload(
         kind="control",
-        id=ASKED,
-        title=ASKED,
-        model=model,
-        data_classes=(ASKED,),
-        allowed_precisions=tuple(allowed_precisions),
-        upload_kb_per_unit=0.0,
-        download_kb_per_unit=0.0,
+        **_about(model, allowed_precisions),
+        **NO_NETWORK,
         control_hz=control_hz,
         chunk_steps=chunk_steps,
         replan_every_steps=replan_every_steps,
@@ -98,13 +100,8 @@ def camera_workload(
     """One camera."""
     return VisionWorkload(
         kind="vision",
-        id=ASKED,
-        title=ASKED,
-        model=model,
-        data_classes=(ASKED,),
-        allowed_precisions=tuple(allowed_precisions),
-        upload_kb_per_unit=0.0,
-        download_kb_per_unit=0.0,
+        **_about(model, allowed_precisions),
+        **NO_NETWORK,
         service_level=LatencyServiceLevel(latency_ms=latency_ms, percentile=percentile),
         demand=(VisionDemand(origin=ASKED, cameras_count=1, fps_per_s=fps),),
     )
@@ -116,12 +113,8 @@ def sensor_workload(
     """One channel."""
     return StreamWorkload(
         kind="stream",
-        id=ASKED,
-        title=ASKED,
-        model=model,
-        data_classes=(ASKED,),
-        upload_kb_per_unit=0.0,
-        download_kb_per_unit=0.0,
+        **_about(model),
+        **NO_NETWORK,
         sample_rate_hz=sample_rate_hz,
         window_s=window_s,
         service_level=LatencyServiceLevel(latency_ms=latency_ms, percentile=percentile),
@@ -135,10 +128,7 @@ def tuning_workload(
     """One run of fine-tuning a month."""
     return FinetuneWorkload(
         kind="finetune",
-        id=ASKED,
-        title=ASKED,
-        model=model,
-        data_classes=(ASKED,),
+        **_about(model),
         method=method,
         tokens_per_run=tokens_per_run,
         sequence_tokens=sequence_tokens,
@@ -150,10 +140,7 @@ def scene_workload(model: str) -> SimulationWorkload:
     """One second of video a month."""
     return SimulationWorkload(
         kind="simulation",
-        id=ASKED,
-        title=ASKED,
-        model=model,
-        data_classes=(ASKED,),
+        **_about(model),
         demand=(BatchDemand(origin=ASKED, work_units_per_month=1.0),),
     )
 
