@@ -42,7 +42,7 @@ def random_case(seed: int) -> tuple[list[int], list[int], list[int], StepTime, E
     return arrivals.tolist(), prompts.tolist(), outputs.tolist(), make_step(rng, max_batch), limits
 
 
-def check_equal(seed: int, replicas: int, router: str) -> int:
+def assert_same_as_naive(seed: int, replicas: int, router: str) -> int:
     """Compare every recorded figure with the naive pool; the number of preemptions."""
     arrivals, prompts, outputs, step, limits = random_case(seed)
     run = simulate_pool(arrivals, prompts, outputs, step, limits, replicas=replicas, router=router)
@@ -60,11 +60,11 @@ def check_equal(seed: int, replicas: int, router: str) -> int:
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32), st.integers(1, 4), st.sampled_from(["least_loaded", "round_robin"]))
 def test_macro_steps_equal_naive_steps(seed: int, replicas: int, router: str) -> None:
-    check_equal(seed, replicas, router)
+    assert_same_as_naive(seed, replicas, router)
 
 
 def test_the_random_workloads_do_preempt() -> None:
-    assert sum(check_equal(seed, 1, "least_loaded") > 0 for seed in range(150)) >= 30
+    assert sum(assert_same_as_naive(seed, 1, "least_loaded") > 0 for seed in range(150)) >= 30
 
 
 STEP = StepTime([0, 100, 110, 120], [0, 2, 2, 3], [1, 65], [50, 200], [1, 2], 500)

@@ -21,7 +21,7 @@ DENSE_U, DENSE_V = X[:6].reshape(3, 2), X[6:].reshape(2, 4)
 ON_A, ON_AC = table([1.0, -2.0, 0.5], A), table(np.arange(12) - 4.5, A, C)
 
 
-def _is(expression: Expression, *axes: Axis, dense: np.ndarray | float) -> None:
+def assert_equals(expression: Expression, *axes: Axis, dense: np.ndarray | float) -> None:
     """Its axes, and its values at a point of no special kind."""
     assert expression.axes == axes
     assert expression.values(X) == pytest.approx(np.asarray(dense))
@@ -30,8 +30,8 @@ def _is(expression: Expression, *axes: Axis, dense: np.ndarray | float) -> None:
 
 
 def test_a_block_is_its_columns_row_by_row():
-    _is(U, A, B, dense=DENSE_U)
-    _is(V, B, C, dense=DENSE_V)
+    assert_equals(U, A, B, dense=DENSE_U)
+    assert_equals(V, B, C, dense=DENSE_V)
     assert U.rows.toarray().tolist() == np.eye(6, 14).tolist()
     assert BLOCK_BC.values(X) == pytest.approx(DENSE_V)
     assert list(labels_of(U.axes)) == ["x,0", "x,1", "y,0", "y,1", "z,0", "z,1"]
@@ -39,18 +39,18 @@ def test_a_block_is_its_columns_row_by_row():
 
 @pytest.mark.parametrize("op", [operator.add, operator.sub])
 def test_sums_and_differences_repeat_over_the_axes_that_they_lack(op):
-    _is(op(U, V), A, B, C, dense=op(DENSE_U[:, :, None], DENSE_V[None]))
-    _is(op(U, ON_A), A, B, dense=op(DENSE_U, ON_A.values[:, None]))
-    _is(op(V, ON_AC), B, C, A, dense=op(DENSE_V[:, :, None], ON_AC.values.T[None]))
-    _is(op(U, 2.5), A, B, dense=op(DENSE_U, 2.5))
-    _is(op(2.5, U), A, B, dense=op(2.5, DENSE_U))
+    assert_equals(op(U, V), A, B, C, dense=op(DENSE_U[:, :, None], DENSE_V[None]))
+    assert_equals(op(U, ON_A), A, B, dense=op(DENSE_U, ON_A.values[:, None]))
+    assert_equals(op(V, ON_AC), B, C, A, dense=op(DENSE_V[:, :, None], ON_AC.values.T[None]))
+    assert_equals(op(U, 2.5), A, B, dense=op(DENSE_U, 2.5))
+    assert_equals(op(2.5, U), A, B, dense=op(2.5, DENSE_U))
 
 
 def test_products_repeat_over_the_axes_that_they_lack():
-    _is(U * ON_A, A, B, dense=DENSE_U * ON_A.values[:, None])
-    _is(U * ON_AC, A, B, C, dense=DENSE_U[:, :, None] * ON_AC.values[:, None, :])
-    _is(-3 * U, A, B, dense=-3 * DENSE_U)
-    _is((U + 1.0) * ON_A, A, B, dense=(DENSE_U + 1) * ON_A.values[:, None])
+    assert_equals(U * ON_A, A, B, dense=DENSE_U * ON_A.values[:, None])
+    assert_equals(U * ON_AC, A, B, C, dense=DENSE_U[:, :, None] * ON_AC.values[:, None, :])
+    assert_equals(-3 * U, A, B, dense=-3 * DENSE_U)
+    assert_equals((U + 1.0) * ON_A, A, B, dense=(DENSE_U + 1) * ON_A.values[:, None])
     product = ON_A * table([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], A, B)
     assert product.axes == (A, B)
     assert product.values.tolist() == [[1, 2], [-6, -8], [2.5, 3]]
@@ -58,23 +58,23 @@ def test_products_repeat_over_the_axes_that_they_lack():
 
 def test_the_order_of_axes_does_not_matter_only_their_names_do():
     turned = table(np.arange(6.0).reshape(2, 3), B, A)
-    _is(U + turned, A, B, dense=DENSE_U + np.arange(6).reshape(2, 3).T)
-    _is(U * turned, A, B, dense=DENSE_U * np.arange(6).reshape(2, 3).T)
+    assert_equals(U + turned, A, B, dense=DENSE_U + np.arange(6).reshape(2, 3).T)
+    assert_equals(U * turned, A, B, dense=DENSE_U * np.arange(6).reshape(2, 3).T)
 
 
 def test_sums_over_axes():
     wide = U + V
     dense = DENSE_U[:, :, None] + DENSE_V[None]
-    _is(wide.sum(B), A, C, dense=dense.sum(axis=1))
-    _is(wide.sum(C, A), B, dense=dense.sum(axis=(0, 2)))
-    _is(wide.sum(), dense=dense.sum())
+    assert_equals(wide.sum(B), A, C, dense=dense.sum(axis=1))
+    assert_equals(wide.sum(C, A), B, dense=dense.sum(axis=(0, 2)))
+    assert_equals(wide.sum(), dense=dense.sum())
 
 
 @given(st.lists(st.integers(-1, 2), min_size=4, max_size=4))
 def test_totals_by_group_leave_out_group_minus_one(groups):
     into = Axis("g", ("p", "q", "r"))
     dense = np.stack([DENSE_V[:, [g == k for g in groups]].sum(axis=1) for k in range(3)], axis=1)
-    _is(V.total(C, groups, into), B, into, dense=dense)
+    assert_equals(V.total(C, groups, into), B, into, dense=dense)
     constants = (V + 1.0).total(C, groups, into).constants.reshape(2, 3)
     assert constants.tolist() == [[groups.count(k) for k in range(3)]] * 2
 
@@ -82,7 +82,7 @@ def test_totals_by_group_leave_out_group_minus_one(groups):
 @given(st.lists(st.integers(0, 3), max_size=6))
 def test_take_repeats_and_reorders_rows(where):
     into = Axis("t", tuple(f"{k}" for k in range(len(where))))
-    _is(V.take(C, where, into), B, into, dense=DENSE_V[:, where].reshape(2, len(where)))
+    assert_equals(V.take(C, where, into), B, into, dense=DENSE_V[:, where].reshape(2, len(where)))
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), min_size=1, max_size=5))
@@ -90,13 +90,13 @@ def test_entries_pick_positions_of_several_axes_at_once(spots):
     into = Axis("e", tuple(f"{k}" for k in range(len(spots))))
     a, c = [spot[0] for spot in spots], [spot[1] for spot in spots]
     dense = DENSE_U[:, :, None] + DENSE_V[None]
-    _is((U + V).entries(into, a=a, c=c), into, B, dense=np.stack([dense[i, :, k] for i, k in spots]))
-    _is((U + V).entries(into, c=c, a=a), into, B, dense=np.stack([dense[i, :, k] for i, k in spots]))
+    assert_equals((U + V).entries(into, a=a, c=c), into, B, dense=np.stack([dense[i, :, k] for i, k in spots]))
+    assert_equals((U + V).entries(into, c=c, a=a), into, B, dense=np.stack([dense[i, :, k] for i, k in spots]))
 
 
 def test_part_keeps_labels_with_their_rows():
-    _is(U.part(A, [2, 0]), Axis("a", ("z", "x")), B, dense=DENSE_U[[2, 0]])
-    _is(V.part(C, slice(1, None)), B, Axis("c", ("l", "m", "n")), dense=DENSE_V[:, 1:])
+    assert_equals(U.part(A, [2, 0]), Axis("a", ("z", "x")), B, dense=DENSE_U[[2, 0]])
+    assert_equals(V.part(C, slice(1, None)), B, Axis("c", ("l", "m", "n")), dense=DENSE_V[:, 1:])
     piece = ON_AC.part(C, slice(None, None, -2))
     assert piece.axes == (A, Axis("c", ("n", "l")))
     assert piece.values.tolist() == ON_AC.values[:, [3, 1]].tolist()
@@ -106,21 +106,21 @@ def test_part_keeps_labels_with_their_rows():
 
 def test_other_labels_for_the_same_rows():
     new = A.renamed("later")
-    _is(U.relabelled(A, new), new, B, dense=DENSE_U)
-    _is(U.relabelled(A, new) + U.sum(B), new, B, A, dense=DENSE_U[:, :, None] + DENSE_U.sum(axis=1))
+    assert_equals(U.relabelled(A, new), new, B, dense=DENSE_U)
+    assert_equals(U.relabelled(A, new) + U.sum(B), new, B, A, dense=DENSE_U[:, :, None] + DENSE_U.sum(axis=1))
 
 
 def test_empty_axes_are_carried_along():
     nothing = COLUMNS.zero(NONE, A)
-    _is(nothing, NONE, A, dense=np.zeros((0, 3)))
-    _is(nothing.sum(NONE), A, dense=np.zeros(3))
-    _is(nothing.sum(), dense=0.0)
-    _is(nothing.total(NONE, [], B), B, A, dense=np.zeros((2, 3)))
-    _is(nothing + U, NONE, A, B, dense=np.zeros((0, 3, 2)))
-    _is(nothing * table([], NONE), NONE, A, dense=np.zeros((0, 3)))
-    _is(V.take(C, [], NONE), B, NONE, dense=np.zeros((2, 0)))
-    _is(V.entries(NONE, b=[], c=[]), NONE, dense=np.zeros(0))
-    _is(U.total(A, [-1, -1, -1], NONE), NONE, B, dense=np.zeros((0, 2)))
+    assert_equals(nothing, NONE, A, dense=np.zeros((0, 3)))
+    assert_equals(nothing.sum(NONE), A, dense=np.zeros(3))
+    assert_equals(nothing.sum(), dense=0.0)
+    assert_equals(nothing.total(NONE, [], B), B, A, dense=np.zeros((2, 3)))
+    assert_equals(nothing + U, NONE, A, B, dense=np.zeros((0, 3, 2)))
+    assert_equals(nothing * table([], NONE), NONE, A, dense=np.zeros((0, 3)))
+    assert_equals(V.take(C, [], NONE), B, NONE, dense=np.zeros((2, 0)))
+    assert_equals(V.entries(NONE, b=[], c=[]), NONE, dense=np.zeros(0))
+    assert_equals(U.total(A, [-1, -1, -1], NONE), NONE, B, dense=np.zeros((0, 2)))
 
 
 @pytest.mark.parametrize("groups", [[0], [0, 1, 0], [0, 2], [0, -2]])
@@ -133,7 +133,7 @@ def test_groups_that_do_not_fit_the_axis_are_refused(groups):
 def test_a_row_compares_to_zero_on_its_left():
     for row, sense in ((U <= ON_A, "<="), (U >= ON_A, ">="), (U == ON_A, "==")):
         assert row.sense == sense
-        _is(row.left, A, B, dense=DENSE_U - ON_A.values[:, None])
+        assert_equals(row.left, A, B, dense=DENSE_U - ON_A.values[:, None])
 
 
 def test_bounds_stand_by_label():

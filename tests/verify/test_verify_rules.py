@@ -9,8 +9,8 @@ from itertools import product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mutations import put, rows
 from sample import BUCKETS, Spec, catalog, decisions, factory, factory_values, plan_of, plant_draw_kw, sample
+from spoil import put, rows
 
 from groundplan.catalog import Catalog
 from groundplan.errors import CatalogError
