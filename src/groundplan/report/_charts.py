@@ -210,7 +210,7 @@ def _spans(rows: Sequence[Span], width: int) -> alt.LayerChart | alt.FacetChart:
     data = [
         {"label": span.label, "low": span.low, "high": max(span.high, span.low * 1.02), "said": span.said,
          "text": row + 0.28, "line": row + 0.68, "what": "never" if span.is_never else "flips", "today": 1,
-         "top": 0, "bottom": len(rows)}
+         "top": row + 0.5, "bottom": row + 0.86}
         for row, span in enumerate(rows)
     ]  # fmt: skip
     base = alt.Chart(alt.Data(values=data))

@@ -7,7 +7,7 @@ from collections import Counter
 from groundplan.report._charts import Dot, Span, dots, spans
 from groundplan.report._facts import Facts
 from groundplan.report._html import Html, details, join, listing, table, tag, verdict, warning
-from groundplan.report._words import SPACE, count, figure, percent, sentence_list, whole
+from groundplan.report._words import SPACE, Column, count, figure, percent, sentence_list, whole
 from groundplan.study import Alternative, Flip
 
 NOT_ASKED = "Only this plan was made. With --compare, every alternative is planned and judged under the same rules."
@@ -81,19 +81,20 @@ def _axes(facts: Facts, rows: list[Alternative]) -> Html:
         "> People",
         "> Full service",
     ]
-    lines = [_line(facts, row) for row in rows]
-    column = facts.money.column([row.objective_usd or 0.0 for row in rows], least=10)
+    planned = [row for row in rows if row.objective_usd is not None]
+    column = facts.money.column([row.objective_usd or 0.0 for row in planned], least=10)
+    lines = [_line(column, row) for row in planned]
+    missing = [
+        join([tag("b", row.title), ": ", verdict(False, _why_not(row))]) for row in rows if row.objective_usd is None
+    ]
     caption = (
         f"TCO in {column.unit}; security and privacy: workloads that somebody outside the law of their data can be "
         "made to open; reliability and control: what still runs where it arises; talent: most people at any time"
     )
-    return table(caption, heads, lines)
+    return join([table(caption, heads, lines), listing(missing) if missing else ""])
 
 
-def _line(facts: Facts, row: Alternative) -> list[object]:
-    column = facts.money.column([one.objective_usd or 0.0 for one in _rows(facts)], least=10)
-    if row.objective_usd is None or row.year1_cash_usd is None or row.peak_cash_usd is None:
-        return [join([row.title, tag("br"), tag("small", verdict(False, _why_not(row)))]), *[""] * 9]
+def _line(column: Column, row: Alternative) -> list[object]:
     low, high = row.dearer_usd or (0.0, 0.0)
     title: object = tag("b", row.title) if row.verdict == "recommended" else row.title
     if row.verdict == "same":
@@ -102,10 +103,10 @@ def _line(facts: Facts, row: Alternative) -> list[object]:
         title = join([row.title, tag("br"), warning("cannot be told apart")])
     return [
         title,
-        column.show(row.objective_usd),
+        column.show(row.objective_usd or 0.0),
         _span(column.show(low), column.show(high)) if row.dearer_usd else "–",
-        column.show(row.year1_cash_usd),
-        join([column.show(row.peak_cash_usd), tag("br"), tag("small", f"year {row.peak_cash_year}")]),
+        column.show(row.year1_cash_usd or 0.0),
+        join([column.show(row.peak_cash_usd or 0.0), tag("br"), tag("small", f"year {row.peak_cash_year}")]),
         _ahead(row),
         f"{len(row.exposed)} of {len(row.uplink) or len(row.exposed)}" if row.exposed else "none",
         _uplink(row),

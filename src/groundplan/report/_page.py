@@ -11,6 +11,7 @@ import groundplan
 from groundplan.catalog import Catalog
 from groundplan.plan import Plan, content_hash
 from groundplan.report._bought import bought
+from groundplan.report._data import sovereignty
 from groundplan.report._decision import alternatives, flips
 from groundplan.report._facts import Facts
 from groundplan.report._headline import banner, headline, title_of
@@ -21,6 +22,7 @@ from groundplan.report._service import staffing, workloads
 from groundplan.report._signed import signed
 from groundplan.report._sources import assumptions, limits
 from groundplan.report._spent import by_line, over_time
+from groundplan.report._units import units
 from groundplan.spec import LoadedSpec
 from groundplan.study import Comparison
 from groundplan.verify import Report
@@ -33,7 +35,9 @@ SECTIONS: tuple[tuple[str, str, Section], ...] = (
     ("bought", "Bill of materials", bought),
     ("placed", "What runs where", placed),
     ("cost", "Cost over time", over_time),
+    ("units", "Cost of a unit", units),
     ("power", "Power", power),
+    ("data", "Who sees which data", sovereignty),
     ("refused", "Why not elsewhere", refused),
     ("workloads", "Workloads", workloads),
     ("staffing", "Staffing margin", staffing),

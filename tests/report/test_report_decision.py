@@ -1,0 +1,111 @@
+"""The decision on the page: alternatives, flips, who sees which data, what a unit costs."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from report_cases import case
+
+from groundplan.finance import unit_costs
+from groundplan.report import Facts, render
+from groundplan.report._data import sovereignty
+from groundplan.report._decision import alternatives, flips, narrowest
+from groundplan.report._units import units
+from groundplan.study import Alternative, Comparison, Flip, Priced, Stay
+from groundplan.verify import ledger
+
+PRICE = Priced(offer="rent", what="8x L40S, on demand", price_usd=20, unit="node-hour", kind="assumed", who="a quote")
+
+
+def _comparison(**changes: object) -> Comparison:
+    plan = case()[0]
+    base = {
+        "objective_usd": plan.result.objective_usd, "bound_usd": plan.result.bound_usd, "gap": 0.0,
+        "evaluated_usd": plan.result.objective_usd, "year1_cash_usd": 5e5, "peak_cash_usd": 6e5, "peak_cash_year": 2,
+        "fte": 3, "months_to_full_service": 0,
+    }  # fmt: skip
+    best = Alternative(id="recommended", title="Recommended plan", verdict="recommended", **base)
+    flip = Flip(lever="prices of public cloud nodes", prices=(PRICE,), wins_below=0.5, loses_above=0.6, solves=2)
+    dearer = {"verdict": "dearer", "dearer_usd": (1e6, 1.2e6), "flip": flip, "ahead_from_month": 14.2, **changes}
+    stay = Stay(workload=case()[1].factory.workloads[0].id, origin="here", rule="law", why="a rule keeps it")
+    cloud = Alternative(id="public-cloud", title="All in public cloud", stays=(stay,), **{**base, **dearer})
+    none = Alternative(id="colocation", title="All in colocation", verdict="infeasible", reasons=("no room",))
+    return Comparison(
+        name=plan.name, spec_hash=plan.spec_hash, catalog_hash=plan.catalog_hash, alternatives=(best, cloud, none)
+    )
+
+
+def _facts(comparison: Comparison | None) -> Facts:
+    return Facts(*case(), comparison)
+
+
+def test_without_alternatives_the_page_says_how_to_get_them() -> None:
+    assert "--compare" in alternatives(_facts(None))[1]
+    assert flips(_facts(None))[0] == "No price was found that changes the answer"
+    assert narrowest(_facts(None)) == []
+
+
+def test_the_title_states_the_proved_margin_of_the_next_way() -> None:
+    title, body = alternatives(_facts(_comparison()))
+    assert title.startswith("The next way, all in public cloud, costs at least ")
+    assert "All in colocation" in body
+    assert "no such plan: no room" in body
+    assert "a rule keeps it" in body
+    assert "month 14" in body
+
+
+def test_a_tie_is_written_as_a_tie() -> None:
+    title, body = alternatives(_facts(_comparison(verdict="undecided", dearer_usd=(-1e3, 1e5))))
+    assert "cannot be told apart" in title
+    assert "cannot be told apart" in body
+
+
+def test_a_flip_is_an_interval_in_dollars_and_a_threshold_where_assumed() -> None:
+    title, body = flips(_facts(_comparison()))
+    assert title == "The answer holds until prices of public cloud nodes fall by 40\N{NO-BREAK SPACE}%"
+    row = re.search(r"<tr><th scope=\"row\">All in public cloud: 8x L40S.*?</tr>", body)
+    assert row is not None
+    assert "10.0–12.0" in row.group(0)
+    assert "assumed: a threshold" in row.group(0)
+    (said,) = narrowest(_facts(_comparison()))
+    assert "0.50–0.60 of today" in said
+    assert "threshold" in said
+
+
+def test_what_no_price_flips_says_never() -> None:
+    flip = Flip(lever="prices of public cloud nodes", prices=(PRICE,), wins_below=None, loses_above=0.01, solves=1)
+    title, body = flips(_facts(_comparison(flip=flip)))
+    assert "not even at nothing" in title
+    assert "never" in body
+    assert narrowest(_facts(_comparison(flip=flip))) == []
+
+
+def test_every_data_class_stands_with_places_and_those_who_could_open_it() -> None:
+    facts = _facts(None)
+    _, body = sovereignty(facts)
+    for row in facts.factory.data_classes:
+        assert row.title in body
+    used = {row.site for row in facts.plan.loads}
+    assert used
+    assert all(facts.sites[site].title in body for site in used)
+
+
+def test_unit_costs_on_the_page_are_those_of_finance() -> None:
+    plan, loaded, catalog, _ = case()
+    costs = unit_costs(plan, loaded.factory, catalog, ledger(plan, loaded, catalog))
+    _, body = units(_facts(None))
+    shown = [unit.unit for row in costs.workloads for unit in row.units]
+    assert shown
+    assert all(unit in body for unit in shown)
+    assert costs.convention.name in body
+
+
+@pytest.mark.parametrize("compared", [True, False])
+def test_the_first_page_names_what_to_approve_and_what_changes_the_answer(compared: bool) -> None:
+    text = render(*case(), _comparison() if compared else None)
+    header = re.search(r"<header.*?</header>", text, flags=re.DOTALL)
+    assert header is not None
+    assert "To approve first" in header.group(0)
+    assert ("of today" in header.group(0)) is compared
+    assert ("less than the next way" in header.group(0)) is compared
