@@ -281,6 +281,26 @@ def price(
 
 @app.command()
 @guarded
+def validate(
+    kind: Annotated[opt.Validated, typer.Argument(help="Which models.")],
+    truth: Annotated[Path, typer.Option(metavar="FILE", help="Measured rows: a .csv or .parquet table.")],
+    source: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only rows of this source_id.")] = None,
+    rows_out: Annotated[
+        Path | None, typer.Option(parser=_place, metavar="FILE", help="Write a CSV line for each row of the table.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Score the speeds, memory and power of this release against measured rows.
+
+    A row without a prediction is counted with its reason, never guessed.
+    """
+    from groundplan.cli._validate import validate_file
+
+    validate_file(kind.value, truth, source or (), rows_out, as_json=as_json)
+
+
+@app.command()
+@guarded
 def schema(out: Target = None) -> None:
     """Export the JSON Schema of factory files."""
     from groundplan.cli._small import export_schema

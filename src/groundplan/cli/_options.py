@@ -33,6 +33,16 @@ class Method(StrEnum):
     SFT = "sft"
 
 
+class Validated(StrEnum):
+    """Kinds of models that are scored against measured rows."""
+
+    SERVING = "serving"
+    TRAINING = "training"
+    POWER = "power"
+    CONTROL = "control"
+    VISION = "vision"
+
+
 Number = float | None
 Whole = int | None
 Percentile = Annotated[Number, typer.Option(help="Share that must meet the level.", min=0.5, max=0.999)]

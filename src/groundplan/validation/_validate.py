@@ -1,0 +1,35 @@
+"""Score the shipped models against measured rows: one frozen model, many sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from groundplan.catalog import Catalog
+from groundplan.validation._outcome import Outcome
+from groundplan.validation._score import Validation, score
+from groundplan.validation._table import TruthRow, read_truth
+
+Predictor = Callable[[Sequence[TruthRow], Catalog], Sequence[Outcome]]
+"""One outcome a row, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A family of models that is scored on its own."""
+
+    version: str
+    predict: Predictor
+
+
+def kinds() -> Mapping[str, Kind]:
+    """What can be validated."""
+    return {}
+
+
+def validate(kind: str, path: Path, catalog: Catalog, sources: Sequence[str] = ()) -> Validation:
+    """Score the model of `kind` on the rows of a table; TruthError where it cannot be read."""
+    rows = read_truth(path, sources)
+    chosen = kinds()[kind]
+    return score(kind, chosen.version, rows, chosen.predict(rows, catalog))
