@@ -18,7 +18,8 @@ def test_a_table_is_read_as_text_and_what_means_nothing_is_blank(tmp_path):
     path.write_text("source_id,publisher,metric,value,tp\na,p,tpot_ms,12.5,nan\nb,,ttft_ms, ~30 ,None\n")
     first, second = read_truth(path)
     assert (first.number, first.publisher, first.figure("value"), first.text("tp")) == (1, "p", 12.5, "")
-    assert (second.publisher, second.figure("value"), second.figure("tp"), second.text("absent")) == ("b", 30.0, None, "")
+    assert (second.publisher, second.figure("value")) == ("b", 30.0)
+    assert (second.figure("tp"), second.text("absent")) == (None, "")
 
 
 def test_parquet_and_csv_say_the_same(tmp_path):
@@ -45,7 +46,7 @@ def test_what_is_no_table_is_refused(tmp_path, name, text, said):
 
 def test_an_unknown_source_names_those_that_are_there(tmp_path):
     (tmp_path / "rows.csv").write_text("source_id,metric,value\nhere,fps,1\n")
-    with pytest.raises(TruthError, match="no row of there.*here"):
+    with pytest.raises(TruthError, match=r"no row of there.*here"):
         read_truth(tmp_path / "rows.csv", ["there"])
 
 

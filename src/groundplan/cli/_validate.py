@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from groundplan.catalog import load_catalog
+from groundplan.catalog import Catalog
 from groundplan.cli._errors import print_json
 from groundplan.cli._folder import check_file, write_file
 from groundplan.cli._tables import console, table
@@ -23,7 +23,7 @@ def validate_file(kind: str, truth: Path, sources: Sequence[str], rows_out: Path
     """Score one kind of model on a table and show the errors."""
     if rows_out is not None:
         check_file(rows_out)
-    found = validate(kind, truth, load_catalog(), sources)
+    found = validate(kind, truth, Catalog.default(), sources)
     if rows_out is not None:
         write_file(rows_out, rows_text(found))
     if as_json:
