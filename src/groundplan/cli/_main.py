@@ -301,6 +301,26 @@ def validate(
 
 @app.command()
 @guarded
+def calibrate(
+    kind: Annotated[opt.Validated, typer.Argument(help="Which models.")],
+    truth: Annotated[Path, typer.Option(metavar="FILE", help="Measured rows: a .csv or .parquet table.")],
+    leave_out: Annotated[list[str] | None, typer.Option(metavar="ID", help="Fit without this source_id.")] = None,
+    report: Annotated[
+        opt.Held | None, typer.Option(help="Also score each publisher or accelerator with a fit that has not seen it.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Fit the few constants of a kind of model on measured rows.
+
+    The shipped constants do not change: the answer is to be reviewed first.
+    """
+    from groundplan.cli._calibrate import calibrate_file
+
+    calibrate_file(kind.value, truth, leave_out or (), report.value if report else None, as_json=as_json)
+
+
+@app.command()
+@guarded
 def schema(out: Target = None) -> None:
     """Export the JSON Schema of factory files."""
     from groundplan.cli._small import export_schema

@@ -43,6 +43,13 @@ class Validated(StrEnum):
     VISION = "vision"
 
 
+class Held(StrEnum):
+    """What ``groundplan calibrate`` leaves out, one after another."""
+
+    PUBLISHER = "leave-one-publisher-out"
+    ACCELERATOR = "leave-one-accelerator-out"
+
+
 Number = float | None
 Whole = int | None
 Percentile = Annotated[Number, typer.Option(help="Share that must meet the level.", min=0.5, max=0.999)]
