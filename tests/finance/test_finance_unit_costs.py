@@ -22,7 +22,7 @@ from groundplan.finance import (
 from groundplan.finance._charges import level
 from groundplan.finance._quantities import units
 from groundplan.finance._stock import Stock
-from groundplan.spec import ControlWorkload, FinetuneWorkload, LlmWorkload, StreamWorkload, load
+from groundplan.spec import ControlWorkload, FinetuneWorkload, LlmWorkload, StreamWorkload, VisionWorkload, load
 from groundplan.verify import ledger
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "verify"))
@@ -237,6 +237,10 @@ def test_units_are_what_buyers_count(root):
             assert per["million tokens"] * 1e6 == pytest.approx(mean)
         if isinstance(workload, FinetuneWorkload):
             assert per == {"run": 1, "million training tokens": workload.tokens_per_run / 1e6}
+        if isinstance(workload, VisionWorkload):
+            assert per["inspected part"] * 24 == pytest.approx(1)
+            bare = workload.model_copy(update={"frames_per_part": None})
+            assert units(bare, how) == {name: one for name, one in per.items() if name != "inspected part"}
     assert {workload.kind for workload in factory.workloads} >= {"llm", "control", "vision", "stream"}
 
 

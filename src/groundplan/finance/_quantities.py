@@ -42,7 +42,8 @@ def units(workload: AnyWorkload, how: Convention) -> Mapping[str, float]:
     if isinstance(workload, ControlWorkload):
         return {"robot-hour": workload.replan_every_steps / workload.control_hz / SECONDS}
     if isinstance(workload, VisionWorkload):
-        return {"million frames": 1 / MILLION, "1,000 frames": 1e-3}
+        part = {"inspected part": 1 / workload.frames_per_part} if workload.frames_per_part else {}
+        return {**part, "million frames": 1 / MILLION, "1,000 frames": 1e-3}
     if isinstance(workload, StreamWorkload):
         return {"channel-month": workload.window_s / SECONDS / how.hours_per_month}
     if isinstance(workload, FinetuneWorkload):

@@ -160,6 +160,8 @@ class VisionWorkload(ServedWorkload):
 
     kind: Literal["vision"]
     model: str
+    frames_per_part: Positive | None = None
+    """Frames that one inspected part takes, all cameras together; costs are then stated per part too."""
     service_level: LatencyServiceLevel
     demand: tuple[VisionDemand, ...] = Field(min_length=1)
 
