@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from groundplan.catalog import Catalog
+from groundplan.catalog import Catalog, ModelCard
+from groundplan.catalog._base import squash
+from groundplan.catalog._catalog import FORMAT_ENDINGS
 from groundplan.errors import CatalogError
 
 CATALOG = Catalog.default()
@@ -112,3 +116,54 @@ def test_the_default_catalogue_is_loaded_once_and_rows_cannot_change():
     with pytest.raises(Exception, match="frozen"):
         row.memory_gb = 160
     assert hash(row) == hash(row.model_copy())
+
+
+@pytest.mark.parametrize(
+    ("spelling", "found"),
+    [
+        ("meta-llama/Llama-3.1-70B-Instruct-FP8", ("llama-3.1-70b", "fp8")),
+        ("nvidia/Llama-3.3-70B-Instruct-FP8", ("llama-3.3-70b", "fp8")), ("llama3.3-70b", ("llama-3.3-70b", None)),
+        ("llama3_1-8b-edge", ("llama-3.1-8b", None)), ("DeepSeek-V3/R1", ("deepseek-v3", None)),
+        ("nvidia/DeepSeek-R1-0528-NVFP4", ("deepseek-r1", "fp4")), ("openai/gpt-oss-120b", ("gpt-oss-120b", None)),
+        ("Llama-3.1-8B-Q4_K_M", ("llama-3.1-8b", "int4")), ("mlx-community/Qwen3-8B-4bit", ("qwen3-8b", "int4")),
+        ("nvidia/NVIDIA-Nemotron-Nano-12B-v2-VL-BF16", ("nemotron-nano-12b-v2-vl", None)),
+        ("facebook/opt-1.3b", ("opt-1.3b", None)), ("facebook/opt-13b", ("opt-13b", None)),
+        ("Llama-2-7b", ("llama-2-7b", None)), ("Llama-27b", None), ("Llama-2-700b", None), ("llama", None),
+        ("R1", None), ("V3", None), ("", None), ("-", None), ("fp8", None), ("Qwen/Qwen3-33B", None),
+    ],
+)  # fmt: skip
+def test_names_of_measured_tables_give_card_and_format_or_nothing(spelling: str, found: tuple | None):
+    assert CATALOG.find_model(spelling) == found
+
+
+@pytest.mark.parametrize(
+    ("spelling", "row_id"),
+    [
+        ("H100-SXM5-80GB", "h100-sxm"), ("NVIDIA H100 80GB HBM3", "h100-sxm"), ("gb200", "gb200"),
+        ("b200_nvl8", "b200"), ("8x RTX PRO 6000", "rtx-pro-6000"), ("4 x L40", "l40"), ("H100-SXM5-96GB", None),
+        ("A100-40GB/80GB", None), ("L4000", None), ("", None), ("8x", None), ("N/A", None), ("Rubin", None),
+    ],
+)  # fmt: skip
+def test_names_of_parts_give_an_id_or_nothing(spelling: str, row_id: str | None):
+    assert CATALOG.find_accelerator(spelling) == row_id
+
+
+@given(st.sampled_from(CATALOG.models.rows), st.text("0123456789", min_size=1, max_size=3))
+def test_digits_after_a_name_never_give_the_same_card(card: ModelCard, digits: str):
+    """A longer number is another size or version; a name that nobody bears is unknown, not near."""
+    found = CATALOG.find_model(card.id + digits)
+    assert found is None or found.id != card.id
+
+
+@given(st.sampled_from(CATALOG.models.rows), st.sampled_from(sorted(FORMAT_ENDINGS)))
+def test_a_format_ending_is_told_apart_from_the_model(card: ModelCard, ending: str):
+    assert CATALOG.find_model(f"owner/{card.id}-{ending}") == (card.id, FORMAT_ENDINGS[ending])
+
+
+@pytest.mark.parametrize("rows", [CATALOG.models.rows, CATALOG.accelerators.rows], ids=["models", "accelerators"])
+def test_no_spelling_stands_for_two_rows(rows: tuple):
+    bearers: dict[str, set[str]] = {}
+    for row in rows:
+        for spelling in (row.id, row.name, *row.aliases):
+            bearers.setdefault(squash(spelling), set()).add(row.id)
+    assert {spelling: ids for spelling, ids in bearers.items() if len(ids) > 1} == {}

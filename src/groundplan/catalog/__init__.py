@@ -2,13 +2,15 @@
 
 from groundplan.catalog._accelerators import Accelerator, MemoryKind
 from groundplan.catalog._base import BITS, NamedRow, Precision, Row, figure_paths, figure_source
-from groundplan.catalog._catalog import Catalog, figure_counts
+from groundplan.catalog._catalog import Catalog, ModelName, figure_counts
 from groundplan.catalog._hf import model_from_hf_config
 from groundplan.catalog._models import (
     Arch,
     MeasuredCost,
     MlaArch,
     ModelCard,
+    RecurrentArch,
+    SparseAttention,
     StreamArch,
     TowerArch,
     TransformerArch,
@@ -59,13 +61,16 @@ __all__ = [
     "MemoryKind",
     "MlaArch",
     "ModelCard",
+    "ModelName",
     "NamedRow",
     "Overheads",
     "OwnCosts",
     "Precision",
+    "RecurrentArch",
     "Row",
     "Server",
     "ServerPrice",
+    "SparseAttention",
     "StreamArch",
     "Tariff",
     "TokenOffer",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Generic, Literal, Self, TypeVar
@@ -99,14 +100,21 @@ MAKERS = ("nvidia", "amd", "intel", "huawei", "geforce", "instinct", "tesla")
 
 
 def squash(name: str) -> str:
-    """A name without case, punctuation, blanks and leading maker's words: what two spellings share."""
-    short = "".join(char for char in name.casefold() if char.isalnum())
+    """A name without case, punctuation, blanks and leading maker's words: what two spellings share.
+
+    Whatever separates two digits stays, as a point: OPT-1.3B is not OPT-13B, nor Llama-2-70B a Llama-270B.
+    """
+    pointed = re.sub(r"(?<=\d)[^a-z0-9]+(?=\d)", ".", name.casefold())
+    short = "".join(char for char in pointed if char.isalnum() or char == ".")
+    short = re.sub(r"(?<!\d)\.|\.(?!\d)", "", short)
     while maker := next((maker for maker in MAKERS if short.startswith(maker) and short != maker), None):
         short = short.removeprefix(maker)
     return short
 
 
 R = TypeVar("R", bound=Row)
+# What follows a slash is a name of its own from this length on: the "R1" of "DeepSeek-V3/R1" is not.
+SHORTEST_TAIL = 4
 
 
 class Table(Generic[R]):
@@ -152,4 +160,6 @@ def _spellings(row: Row) -> Iterator[str]:
         yield row.name
         for alias in row.aliases:
             yield alias
-            yield alias.rsplit("/", 1)[-1]
+            tail = alias.rsplit("/", 1)[-1]
+            if len(squash(tail)) >= SHORTEST_TAIL:
+                yield tail

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from functools import cache, cached_property
 from hashlib import sha256
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -27,13 +28,24 @@ R = TypeVar("R", bound=Row)
 
 # Endings of checkpoint names that say the format of the weights (checked on the squashed name).
 FORMAT_ENDINGS: Mapping[str, Precision] = {
-    "nvfp4": "fp4", "mxfp4": "fp4", "fp4": "fp4", "fp8dynamic": "fp8", "fp8": "fp8", "bf16": "bf16",
-    "fp16": "bf16", "w8a8": "int8", "int8": "int8", "awqint4": "int4", "gptqint4": "int4", "awq": "int4",
-    "int4": "int4",
+    "nvfp4": "fp4", "mxfp4": "fp4", "fp4": "fp4", "fp8dynamic": "fp8", "fp8block": "fp8", "fp8kv": "fp8",
+    "mxfp8": "fp8", "fp8": "fp8", "bf16": "bf16", "fp16": "bf16", "w8a8": "int8", "8bit": "int8", "q8.0": "int8",
+    "int8": "int8", "awqint4": "int4", "gptqint4": "int4", "awq": "int4", "gptq": "int4", "w4a16": "int4",
+    "q4.0": "int4", "q4.1": "int4", "q4km": "int4", "4bit": "int4", "int4": "int4",
 }  # fmt: skip
 # Endings that change neither shape nor format.
 ROLE_ENDINGS: tuple[str, ...] = ("instruct", "chat", "hf", "it")
+# Endings that change what is sold, but not the shape.
+VARIANT_ENDINGS: tuple[str, ...] = (*ROLE_ENDINGS, "chathf", "base", "thinking")
+COUNT_IN_FRONT = re.compile(r"^\s*\d+\s*[x\u00d7]\s*(?=\D)")
 ACCELERATOR_POWER_SLACK = 0.9
+
+
+class ModelName(NamedTuple):
+    """What a name says: which card, and in which format if its ending tells."""
+
+    id: str
+    precision: Precision | None
 
 
 class Catalog:
@@ -139,17 +151,41 @@ class Catalog:
 
     def model(self, name: str) -> ModelCard:
         """By id or Hugging Face id. A format ending (``-FP8``, ``-AWQ``) gives the card in that format."""
+        if (found := self._spelled(name)) is None:
+            raise self.models.unknown(name)
+        card, ending = found
+        precision = FORMAT_ENDINGS[ending] if ending else card.native_precision
+        return card if card.native_precision == precision else _in_format(card, ending, precision)
+
+    def find_model(self, name: str) -> ModelName | None:
+        """Card and format of a name as checkpoints, benchmarks and tools spell it; None for a name nobody bears.
+
+        Never the nearest name: what no id, alias or format ending explains stays unknown.
+        """
+        if (found := self._spelled(name)) is None:
+            return None
+        card, ending = found
+        return ModelName(card.id, FORMAT_ENDINGS[ending] if ending else None)
+
+    def find_accelerator(self, name: str) -> str | None:
+        """Id of an accelerator by any spelling, with or without a count in front (``8x``); None when unknown."""
+        row = self.accelerators.find(name) or self.accelerators.find(COUNT_IN_FRONT.sub("", name))
+        return row.id if row else None
+
+    def _spelled(self, name: str) -> tuple[ModelCard, str] | None:
+        """The card of a name and the format ending that was cut off to find it ("" = none)."""
         if (card := self._card(name)) is not None:
-            return card
+            return card, ""
         short = squash(name.rsplit("/", 1)[-1])
-        for ending, precision in FORMAT_ENDINGS.items():
-            if short.endswith(ending) and (card := self._card(short.removesuffix(ending))) is not None:
-                return card if card.native_precision == precision else _in_format(card, ending, precision)
-        raise self.models.unknown(name)
+        for ending in FORMAT_ENDINGS:
+            if short.endswith(ending) and (card := self._card(short.removesuffix(ending).rstrip("."))) is not None:
+                return card, ending
+        return None
 
     def _card(self, name: str) -> ModelCard | None:
         short = squash(name.rsplit("/", 1)[-1])
-        spellings = (name, *(short.removesuffix(role) for role in ROLE_ENDINGS if short.endswith(role)))
+        roles = (role for role in VARIANT_ENDINGS if short.endswith(role))
+        spellings = (name, *(short.removesuffix(role).rstrip(".") for role in roles))
         return next((card for spelling in spellings if (card := self.models.find(spelling))), None)
 
     def figure_source(self, row: Row, field: str) -> Source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -42,8 +43,66 @@ class TowerArch(Frozen):
         return round(self.layers * (attention + (3 if self.gated else 2) * self.hidden * self.ffn))
 
 
+class RecurrentArch(Frozen):
+    """Layers that carry a state of fixed size instead of a KV cache.
+
+    Mamba-2 (arXiv 2405.21060), gated delta rule (Qwen3-Next) and lightning attention (MiniMax-01, arXiv 2501.08313)
+    share one form: every head holds a matrix `head_dim` x `state_dim` for each sequence. Values and their gate are
+    heads x head_dim wide; queries and keys (C and B of Mamba-2) are key_heads x state_dim wide.
+    """
+
+    kind: Literal["mamba2", "gated_delta", "lightning"]
+    layers: Count
+    heads: Count
+    head_dim: Width
+    key_heads: Count
+    state_dim: Width
+    conv_kernel: int = Field(default=0, ge=0)
+    """Taps of the causal convolution over queries, keys and values; 0 = none."""
+
+    @property
+    def value_width(self) -> int:
+        """Width of the values of all heads."""
+        return self.heads * self.head_dim
+
+    @property
+    def conv_width(self) -> int:
+        """Channels of the convolution: queries, keys and values."""
+        return self.value_width + 2 * self.key_heads * self.state_dim
+
+    def params(self, hidden: int) -> int:
+        """Parameters of one layer: projections in and out, convolution; norms and decay rates are below 0.1 %."""
+        scalars_per_head = {"mamba2": 1, "gated_delta": 2, "lightning": 0}[self.kind]
+        width_in = self.value_width + self.conv_width + scalars_per_head * self.heads
+        return hidden * (width_in + self.value_width) + self.conv_kernel * self.conv_width
+
+    def state_values(self) -> int:
+        """Numbers that one layer keeps for one sequence, at any length: state and convolution window."""
+        return self.value_width * self.state_dim + max(self.conv_kernel - 1, 0) * self.conv_width
+
+
+class SparseAttention(Frozen):
+    """Learned sparse attention (DeepSeek-V3.2, arXiv 2512.02556): an indexer picks what a query attends to."""
+
+    top_tokens: Width
+    """Tokens a query attends to at most."""
+    index_heads: Count
+    index_dim: Width
+    """Width of an index head; one key of this width is cached for each token and layer."""
+    layers: Count
+    """Layers with an indexer; the other attention layers attend to everything."""
+
+    def params(self, hidden: int, query_width: int) -> int:
+        """Parameters of the indexer of one layer: queries from `query_width`, one key and weights of the heads."""
+        return query_width * self.index_heads * self.index_dim + hidden * (self.index_dim + self.index_heads)
+
+
 class TransformerArch(Frozen):
-    """Decoder or encoder transformer. `ffn` is the dense width; experts = 0 means a dense model."""
+    """Decoder or encoder transformer. `ffn` is the dense width; experts = 0 means a dense model.
+
+    A layer has attention or a recurrence, and a feed-forward block. Models whose layers hold one of the three only
+    (Nemotron-H) state `attention_layers` and `ffn_layers`.
+    """
 
     type: Literal["transformer"] = "transformer"
     layers: Count
@@ -59,12 +118,24 @@ class TransformerArch(Frozen):
     experts_active: int = Field(default=0, ge=0)
     experts_shared: int = Field(default=0, ge=0)
     moe_ffn: int = Field(default=0, ge=0)
+    moe_latent: int = Field(default=0, ge=0)
+    """Width that routed experts work in, where projections lead into and out of it (Nemotron 3); 0 = `hidden`."""
     dense_layers: int = Field(default=0, ge=0)
-    """Leading layers of a mixture-of-experts model that are dense."""
+    """Layers of a mixture-of-experts model that are dense, leading or interleaved."""
     mla: MlaArch | None = None
+    attention_gate: bool = False
+    """A projection as wide as the queries gates what attention returns (Qwen3-Next)."""
     sliding_window_tokens: Width | None = None
     global_layers: int | None = Field(default=None, ge=0)
-    """Layers with full attention; None = all."""
+    """Attention layers without the window; None = all."""
+    attention_layers: int | None = Field(default=None, ge=0)
+    """Layers with attention, windowed or not; None = all that are not recurrent."""
+    ffn_layers: int | None = Field(default=None, ge=0)
+    """Layers with a feed-forward block; None = all."""
+    recurrent: RecurrentArch | None = None
+    sparse: SparseAttention | None = None
+    mtp_layers: int = Field(default=0, ge=0)
+    """Layers for multi-token prediction, beside `layers`; `weights_params` leaves them out, as publishers do."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -74,16 +145,48 @@ class TransformerArch(Frozen):
             raise ValueError(f"{self.heads} heads do not divide among {self.kv_heads} kv heads")
         if self.global_layers is not None and self.sliding_window_tokens is None:
             raise ValueError("global_layers needs sliding_window_tokens")
-        if (self.global_layers or 0) > self.layers:
-            raise ValueError("global_layers exceed layers")
-        if self.dense_layers > self.layers:
-            raise ValueError("dense_layers exceed layers")
+        for name, least in self._layer_counts():
+            if least > self.layers:
+                raise ValueError(f"{name} exceed layers")
         return self
 
+    def _layer_counts(self) -> Iterator[tuple[str, int]]:
+        yield "attention and recurrent layers", self.attention_count + self.recurrent_count
+        yield "global_layers", (self.global_layers or 0) + self.layers - self.attention_count
+        yield "ffn_layers", self.ffn_count
+        yield "dense_layers", self.dense_layers + self.layers - self.ffn_count
+        yield "sparse.layers", (self.sparse.layers if self.sparse else 0) + self.layers - self.attention_count
+
+    @property
+    def recurrent_count(self) -> int:
+        """Layers with a recurrence."""
+        return self.recurrent.layers if self.recurrent else 0
+
+    @property
+    def attention_count(self) -> int:
+        """Layers with attention, windowed or not: those that hold a KV cache."""
+        return self.layers - self.recurrent_count if self.attention_layers is None else self.attention_layers
+
+    @property
+    def ffn_count(self) -> int:
+        """Layers with a feed-forward block, dense or of experts."""
+        return self.layers if self.ffn_layers is None else self.ffn_layers
+
+    @property
+    def moe_count(self) -> int:
+        """Layers with routed experts."""
+        return self.ffn_count - self.dense_layers if self.experts else 0
+
+    @property
+    def block_count(self) -> int:
+        """Blocks with a residual connection, so all-reduces of a pass under tensor parallelism: 2 a layer as a rule."""
+        return self.attention_count + self.recurrent_count + self.ffn_count
+
     def attention_params(self) -> int:
-        """Parameters of one attention block (projections; norms are below 0.1 %)."""
+        """Parameters of one attention block (projections; norms are below 0.1 %), without an indexer."""
         if self.mla is None:
-            return 2 * self.hidden * self.head_dim * (self.heads + self.kv_heads)
+            gate = self.heads if self.attention_gate else 0
+            return self.hidden * self.head_dim * (2 * (self.heads + self.kv_heads) + gate)
         mla, query = self.mla, self.heads * (self.mla.nope_dim + self.mla.rope_dim)
         low_rank = mla.q_lora_rank * (self.hidden + query)
         queries = low_rank if mla.q_lora_rank else self.hidden * query
@@ -95,13 +198,35 @@ class TransformerArch(Frozen):
         """Parameters of one feed-forward block of this width."""
         return (3 if self.gated else 2) * self.hidden * width
 
+    def expert_params(self) -> int:
+        """Parameters of one routed expert of one layer."""
+        return (3 if self.gated else 2) * (self.moe_latent or self.hidden) * self.moe_ffn
+
+    def moe_params(self, routed_experts: int) -> int:
+        """Parameters of one expert layer with this many of its routed experts: shared experts, router, latent."""
+        shared = self.experts_shared * self.ffn_params(self.moe_ffn)
+        return routed_experts * self.expert_params() + shared + self.hidden * (self.experts + 2 * self.moe_latent)
+
+    def recurrent_params(self) -> int:
+        """Parameters of one recurrent layer; 0 without any."""
+        return self.recurrent.params(self.hidden) if self.recurrent else 0
+
+    def indexer_params(self) -> int:
+        """Parameters of the indexer of one sparse layer; 0 without sparse attention."""
+        query_width = (self.mla.q_lora_rank if self.mla else 0) or self.hidden
+        return self.sparse.params(self.hidden, query_width) if self.sparse else 0
+
+    def mtp_params(self) -> int:
+        """Parameters of the layers for multi-token prediction: a whole layer and the projection into it, each."""
+        feed = self.moe_params(self.experts) if self.experts else self.ffn_params(self.ffn)
+        return self.mtp_layers * (2 * self.hidden**2 + self.attention_params() + feed)
+
     def _params(self, routed_experts: int) -> int:
-        moe_layers = self.layers - self.dense_layers if self.experts else 0
-        moe = (routed_experts + self.experts_shared) * self.ffn_params(self.moe_ffn)
-        moe += self.hidden * self.experts  # router
-        dense = (self.layers - moe_layers) * self.ffn_params(self.ffn)
+        mixers = self.attention_count * self.attention_params() + self.recurrent_count * self.recurrent_params()
+        mixers += self.sparse.layers * self.indexer_params() if self.sparse else 0
+        dense = (self.ffn_count - self.moe_count) * self.ffn_params(self.ffn)
         embeddings = self.vocab * self.hidden * (1 if self.tied_embeddings else 2)
-        return self.layers * self.attention_params() + dense + moe_layers * moe + embeddings
+        return mixers + dense + self.moe_count * self.moe_params(routed_experts) + embeddings
 
     def weights_params(self) -> int:
         """All parameters, embeddings included."""
