@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from groundplan.catalog import Accelerator, Catalog, Server
 from groundplan.perf._types import Refused
+from groundplan.perf._watts import ImageUse, TokenUse, idle_and_span_w, image_watts, token_watts
 
-ACTIVE_SHARE, READ_SHARE, FLOP_SHARE = 0.23, 0.44, 1.18
-"""Accelerator draw over idle, as shares of TDP - idle: any running kernel, use of memory bandwidth, and the square root
-of the use of dense peak FLOP. Least squares on 264 rows of ML.ENERGY v3 (arXiv 2601.22076; vLLM, chat and GPQA, twelve
-models) with read bytes and FLOP of this package: mean error in sample 9 % on H100 and 14 % on B200, where TDP is off
-by 41 % and 53 %."""
+MOST_RANKS = 8
+"""The fit saw replicas of 1 to 8 accelerators; larger ones are taken as 8."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +26,14 @@ def _figure(value: float | None, name: str, owner: str) -> float:
     return value
 
 
-def accelerator_kw(row: Accelerator, read_use: float, flop_use: float) -> float:
-    """Extra kW of one accelerator over idle at these uses of data-sheet bandwidth and FLOP, capped at TDP."""
-    span_kw = (_figure(row.tdp_w, "tdp_w", row.id) - _figure(row.idle_w, "idle_w", row.id)) / 1e3
-    return span_kw * min(1.0, ACTIVE_SHARE + READ_SHARE * read_use + FLOP_SHARE * math.sqrt(flop_use))
+def accelerator_kw(row: Accelerator, read_use: float, flop_use: float, ranks: int = 1) -> float:
+    """Extra kW of one accelerator over idle at these uses of bandwidth and bf16 peak; never above TDP."""
+    return _busy_kw(row, TokenUse(read_use, flop_use, ranks=min(ranks, MOST_RANKS)))
+
+
+def _busy_kw(row: Accelerator, use: TokenUse | ImageUse) -> float:
+    drawn = image_watts(row, use) if isinstance(use, ImageUse) else token_watts(row, use)
+    return (drawn.watts - idle_and_span_w(row)[0]) / 1e3
 
 
 def _host_span_kw(server: Server, row: Accelerator) -> float:
@@ -46,17 +47,25 @@ def _host_span_kw(server: Server, row: Accelerator) -> float:
     return max(0.0, load_kw - max(0.0, host_idle))
 
 
-def replica_draw(server: Server, catalog: Catalog, slots: int, read_use: float, flop_use: float) -> Draw:
-    """Draw of a replica on `slots` accelerators (over all nodes) at these mean uses while it is busy.
+def replica_draw(
+    server: Server, catalog: Catalog, slots: int, read_use: float, flop_use: float, prefill_share: float = 0.0
+) -> Draw:
+    """Draw of a replica on `slots` accelerators (over all nodes) at these uses (see TokenUse) while it is busy.
 
     Never above its share of max_power_kw - idle_power_kw. Missing figures are refused by name.
     """
+    use = TokenUse(read_use, flop_use, prefill_share, min(slots, MOST_RANKS))
+    return busy_draw(server, catalog, slots, use)
+
+
+def busy_draw(server: Server, catalog: Catalog, slots: int, use: TokenUse | ImageUse) -> Draw:
+    """The same for any use."""
     row = catalog.accelerator(_named(server))
     share = slots / server.accelerators_count
     span = _figure(server.max_power_kw, "max_power_kw", server.id)
     span -= _figure(server.idle_power_kw, "idle_power_kw", server.id)
     host_kw = _host_span_kw(server, row) * share
-    mean = slots * accelerator_kw(row, read_use, flop_use) + host_kw
+    mean = slots * _busy_kw(row, use) + host_kw
     return Draw(min(mean, span * share), span * share)
 
 

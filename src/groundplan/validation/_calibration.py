@@ -55,7 +55,9 @@ Calibrator = Callable[[Sequence[TruthRow], Catalog, "str | None"], Calibration]
 
 def calibrators() -> Mapping[str, Calibrator]:
     """Kinds that have a fit; their modules load when they are used."""
-    return {}
+    from groundplan.validation._calibrate_power import calibrate_power
+
+    return {"power": calibrate_power}
 
 
 def calibrate(

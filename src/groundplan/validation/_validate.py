@@ -24,8 +24,10 @@ class Kind:
 
 
 def kinds() -> Mapping[str, Kind]:
-    """What can be validated."""
-    return {}
+    """What can be validated; their modules load when they are used."""
+    from groundplan.validation._power import power_kind
+
+    return {"power": power_kind()}
 
 
 def validate(kind: str, path: Path, catalog: Catalog, sources: Sequence[str] = ()) -> Validation:
