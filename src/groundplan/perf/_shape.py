@@ -19,15 +19,15 @@ BYTES: Mapping[str, float] = {
 KV_BYTES = 2.0
 
 
-def expected_active_experts(experts: int, active: int, tokens: Floats | float) -> Floats:
+def expected_active_experts(experts: Floats | int, active: Floats | int, tokens: Floats | float) -> Floats:
     """Mean number of distinct experts that a batch touches: E (1 - (1 - k/E)^tokens), tokens routed independently."""
-    share = active / experts if experts else 0.0
+    share = active / np.maximum(experts, 1.0)
     return np.asarray(experts * (1.0 - (1.0 - share) ** np.asarray(tokens, dtype=float)))
 
 
 def kv_bytes_per_token(arch: TransformerArch, kv_bytes: float = KV_BYTES) -> float:
     """KV cache of one token over all layers, before sharding and windows: 2 x kv heads x width, or the MLA latent."""
-    return arch.layers * _kv_width(arch) * kv_bytes
+    return arch.attention_count * _kv_width(arch) * kv_bytes
 
 
 def _kv_width(arch: TransformerArch) -> int:
@@ -46,24 +46,25 @@ class Shape:
     @property
     def moe_layers(self) -> int:
         """Layers with routed experts."""
-        return self.arch.layers - self.arch.dense_layers if self.arch.experts else 0
+        return self.arch.moe_count
 
     @property
     def attention_params(self) -> float:
-        """Attention projections."""
-        return float(self.arch.layers * self.arch.attention_params())
+        """Projections of attention and recurrent layers, and indexers."""
+        arch = self.arch
+        mixers = arch.attention_count * arch.attention_params() + arch.recurrent_count * arch.recurrent_params()
+        return float(mixers + (arch.sparse.layers * arch.indexer_params() if arch.sparse else 0))
 
     @property
     def dense_ffn_params(self) -> float:
         """Dense feed-forward blocks and shared experts: every token goes through them."""
-        dense = (self.arch.layers - self.moe_layers) * self.arch.ffn_params(self.arch.ffn)
-        shared = self.arch.experts_shared * self.expert_params
-        return float(dense + shared + self.moe_layers * self.arch.hidden * self.arch.experts)
+        dense = (self.arch.ffn_count - self.moe_layers) * self.arch.ffn_params(self.arch.ffn)
+        return float(dense + self.moe_layers * self.arch.moe_params(0))
 
     @property
     def expert_params(self) -> float:
         """One routed expert, all layers."""
-        return float(self.moe_layers * self.arch.ffn_params(self.arch.moe_ffn)) if self.moe_layers else 0.0
+        return float(self.moe_layers * self.arch.expert_params()) if self.moe_layers else 0.0
 
     @property
     def head_params(self) -> float:
@@ -77,16 +78,49 @@ class Shape:
 
     @property
     def window_layers(self) -> int:
-        """Layers whose window is shorter than the context."""
+        """Attention layers whose window is shorter than the context."""
         window, full = self.arch.sliding_window_tokens, self.arch.global_layers
         if window is None or full is None or window >= self.context_tokens:
             return 0
-        return self.arch.layers - full
+        return self.arch.attention_count - full
+
+    @property
+    def sparse_layers(self) -> int:
+        """Attention layers whose indexer picks fewer tokens than the context; their cache still holds all of it."""
+        sparse = self.arch.sparse
+        return sparse.layers if sparse and sparse.top_tokens < self.context_tokens else 0
+
+    @property
+    def seen_tokens(self) -> float:
+        """Tokens that a query of a window or sparse layer attends to."""
+        if self.sparse_layers and self.arch.sparse:
+            return float(self.arch.sparse.top_tokens)
+        return float(self.arch.sliding_window_tokens or 1)
 
     @property
     def full_layers(self) -> int:
-        """Layers that attend to the whole context."""
-        return self.arch.layers - self.window_layers
+        """Attention layers that cache the whole context."""
+        return self.arch.attention_count - self.window_layers
+
+    @property
+    def kv_width(self) -> int:
+        """Numbers of KV cache of one token in one layer."""
+        return _kv_width(self.arch)
+
+    @property
+    def state_layers(self) -> int:
+        """Layers with a recurrent state instead of attention."""
+        return self.arch.recurrent_count
+
+    @property
+    def state_bytes(self) -> float:
+        """Recurrent state of one sequence, all layers, in 32 bit."""
+        return 4.0 * self.state_layers * self.arch.recurrent.state_values() if self.arch.recurrent else 0.0
+
+    @property
+    def index_bytes(self) -> float:
+        """Index keys of one cached token that sparse layers read, 8 bit."""
+        return float(self.sparse_layers * self.arch.sparse.index_dim) if self.arch.sparse else 0.0
 
     @property
     def kv_layer_bytes(self) -> float:

@@ -1,0 +1,114 @@
+"""Seconds of one step of a serving engine: counted work over data-sheet rates, by operator class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from groundplan.perf._constants import Constants
+from groundplan.perf._shape import Floats, expected_active_experts
+from groundplan.perf._terms import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one step of a replica does, all its ranks together; arrays that broadcast against the terms."""
+
+    tokens: Floats
+    """Prompt tokens and decoding sequences."""
+    decode: Floats
+    context: Floats | float = 0.0
+    """Cached tokens that the decoding sequences read."""
+    pairs: Floats | float = 0.0
+    """Query-key pairs of prefill."""
+
+
+def join(memory_s: Floats, compute_s: Floats, c: Constants) -> Floats:
+    """Time of an operator that reads and computes: the longer part, and what of the shorter one is not hidden."""
+    return np.maximum(memory_s, compute_s) + c.exposed_share * np.minimum(memory_s, compute_s)
+
+
+def step_s(t: Terms, c: Constants, work: Work) -> Floats:
+    """Seconds of a step. A pipeline of n stages holds n micro-batches: in one step each of them passes all stages."""
+    tokens = np.maximum(work.tokens / t.stages, 1.0)
+    decode = work.decode / t.stages
+    prefill = np.maximum(work.tokens - work.decode, 0.0) / t.stages
+    total = dense_s(t, c, tokens, decode) + decode_attention_s(t, c, decode, work.context / t.stages)
+    total = total + prefill_attention_s(t, c, prefill, work.pairs / t.stages)
+    total = total + fixed_s(t, c) + sequences_s(t, c, work.decode)
+    return total * t.stages**c.pipeline_exponent
+
+
+def dense_s(t: Terms, c: Constants, tokens: Floats, decode: Floats) -> Floats:
+    """Everything whose work is a number of tokens: projections, experts, head, activations, collectives."""
+    own = np.maximum(tokens / t.data, 1.0)
+    rows = np.maximum(np.minimum(decode + 1.0, tokens), t.data)
+    read = t.read_rate * c.read_effect[_i(t.accelerator)] * c.weight_read_share
+    flop = c.flop_effect[_i(t.accelerator)] * t.power_ratio**c.power_exponent
+    attention = flop * t.attention_rate * c.gemm_share[_i(t.attention_format)]
+    dense = flop * t.dense_rate * c.gemm_share[_i(t.dense_format)]
+    head = flop * t.head_rate * c.gemm_share[1]
+    unpacked = c.unpack_share
+    total = join(t.attention_read / read / unpacked**t.attention_unpacked, t.attention_flop * own / attention, c)
+    total = total + join(t.dense_read / read / unpacked**t.dense_unpacked, t.dense_flop * tokens / dense, c)
+    total = total + join(t.head_read / read, t.head_flop * rows / head, c) + experts_s(t, c, tokens, flop)
+    passes = c.activation_passes * (0.5 + 0.5 / t.tensor)
+    return total + passes * t.hidden_bytes * own / read + collectives_s(t, c, own)
+
+
+def experts_s(t: Terms, c: Constants, tokens: Floats, flop: Floats) -> Floats:
+    """Touched experts are read once; defaults of engines run mixtures slower than tuned ones."""
+    touched = expected_active_experts(t.experts, t.experts_active, tokens)
+    read = t.read_rate * c.read_effect[_i(t.accelerator)] * c.expert_read_share * c.unpack_share**t.expert_unpacked
+    rate = t.expert_rate * flop * c.gemm_share[_i(t.expert_format)] * c.grouped_gemm_factor
+    seconds = join(touched * t.expert_read / read, t.expert_flop * tokens / rate, c)
+    return seconds * c.untuned_experts_factor**t.untuned
+
+
+def collectives_s(t: Terms, c: Constants, own: Floats) -> Floats:
+    """Start-up times and bytes of all-reduces in a tensor group, and of the exchange with experts elsewhere."""
+    slow = t.slow_link > 0.0
+    alpha = np.where(slow, c.alpha_pcie_s, c.alpha_scaleup_s) * age(t, c.layer_age_rate)
+    share = np.where(slow, c.slow_link_share, c.link_share)
+    starts = alpha * (t.reduce_steps + t.exchange_steps)
+    return starts + (t.reduce_bytes + t.exchange_bytes) * own / (share * t.link_rate)
+
+
+def decode_attention_s(t: Terms, c: Constants, decode: Floats, context: Floats) -> Floats:
+    """Reading the cache (a window of it where layers see no more), multiplying the latent of MLA, recurrent states."""
+    read = t.read_rate * c.read_effect[_i(t.accelerator)] * c.kv_read_share
+    flop = t.bf16_rate * c.flop_effect[_i(t.accelerator)] * t.power_ratio**c.power_exponent * c.latent_attention_share
+    seen = np.minimum(context, t.window * decode)
+    moved = t.kv_read * context + t.window_read * seen + 2.0 * t.state_bytes * decode
+    return (moved / read + t.latent_flop * context / flop) / t.data
+
+
+def prefill_attention_s(t: Terms, c: Constants, tokens: Floats, pairs: Floats) -> Floats:
+    """Query-key pairs of prompt tokens; a layer with a window sees no more than the window of each."""
+    rate = t.bf16_rate * c.flop_effect[_i(t.accelerator)] * t.power_ratio**c.power_exponent * c.attention_share
+    return (t.pair_flop * pairs + t.window_flop * np.minimum(pairs, t.window * tokens)) / rate / t.data
+
+
+def fixed_s(t: Terms, c: Constants) -> Floats:
+    """Launches and host work of a step that no batch size changes; software of each year needs less."""
+    moe = c.moe_layer_s * c.untuned_layer_factor**t.untuned
+    layers = c.layer_s * t.layers + moe * t.moe_layers
+    layers = layers + c.state_layer_s * t.state_layers + c.sparse_layer_s * t.sparse_layers
+    host = c.host_s[_i(t.engine)] * age(t, c.host_age_rate) * c.untuned_host_factor**t.untuned
+    return (layers * age(t, c.layer_age_rate) + host) * c.fixed_effect[_i(t.accelerator)]
+
+
+def sequences_s(t: Terms, c: Constants, decode: Floats) -> Floats:
+    """Host work per running sequence, on each data group's own host process."""
+    host = c.sequence_s[_i(t.engine)] * age(t, c.host_age_rate) * c.untuned_host_factor**t.untuned
+    return host * decode / t.data
+
+
+def age(t: Terms, rate: float) -> Floats:
+    """Fixed times of software of this year over those of 2026."""
+    return np.exp(rate * (2026.0 - np.clip(t.software_year, 2023.0, 2026.5)))
+
+
+def _i(index: Floats) -> np.ndarray:
+    return np.asarray(index).astype(np.int64)

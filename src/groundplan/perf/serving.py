@@ -1,0 +1,47 @@
+"""The serving model as others use it: count a deployment, read its constants, ask for rates and times."""
+
+from groundplan.perf._chip import Chip
+from groundplan.perf._constants import Constants, ServingFile, release_year, serving_file
+from groundplan.perf._room import Room, room
+from groundplan.perf._steady import (
+    Asked,
+    alone_s,
+    batch_in_memory,
+    decode_s,
+    mean_context,
+    output_rate,
+    prompt_s,
+    static_rate,
+    tpot_s,
+)
+from groundplan.perf._steps import Work, step_s
+from groundplan.perf._terms import Formats, Ranks, Served, Terms, formats_of, terms
+from groundplan.perf._types import Refused
+
+__all__ = [
+    "Asked",
+    "Chip",
+    "Constants",
+    "Formats",
+    "Ranks",
+    "Refused",
+    "Room",
+    "Served",
+    "ServingFile",
+    "Terms",
+    "Work",
+    "alone_s",
+    "batch_in_memory",
+    "decode_s",
+    "formats_of",
+    "mean_context",
+    "output_rate",
+    "prompt_s",
+    "release_year",
+    "room",
+    "serving_file",
+    "static_rate",
+    "step_s",
+    "terms",
+    "tpot_s",
+]

@@ -1,0 +1,363 @@
+"""What a measured serving row says: deployment, requests, and which figure was measured; or why it cannot be read."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from groundplan.catalog import Catalog, ModelCard
+from groundplan.errors import CatalogError
+from groundplan.perf import serving as perf
+from groundplan.validation._outcome import Skipped, missing_input, not_in_catalogue, not_modelled
+from groundplan.validation._table import TruthRow
+
+Protocol = Literal["offline", "closed", "batch", "static", "single", "open"]
+Quantity = Literal["output_rate", "input_rate", "user_rate", "tpot", "itl", "ttft", "e2e"]
+QUANTITIES: Mapping[str, tuple[Quantity, float]] = {
+    "output_tok_s_total": ("output_rate", 1.0),
+    "output_tok_s_per_gpu": ("output_rate", 1.0),
+    "input_tok_s_total": ("input_rate", 1.0),
+    "input_tok_s_per_gpu": ("input_rate", 1.0),
+    "output_tok_s_per_user": ("user_rate", 1.0),
+    "tpot_ms": ("tpot", 1e3),
+    "ttft_ms": ("ttft", 1e3),
+    "e2e_latency_ms": ("e2e", 1e3),
+}
+"""Metric -> what is predicted, and the factor from seconds or rates to its unit."""
+LENGTHS: Mapping[str, tuple[float, float]] = {
+    "lm-arena-chat": (150.0, 400.0), "gpqa": (250.0, 5000.0), "image-chat": (1300.0, 500.0),
+    "video-chat": (6000.0, 400.0),
+}  # fmt: skip
+"""Mean prompt and output tokens of tasks whose rows do not state them (assumed; images and frames are tokens too)."""
+MLPERF_LENGTHS: Mapping[str, tuple[float, float]] = {
+    "llama-2-70b": (294.0, 294.0), "mixtral-8x7b": (400.0, 145.0), "gpt-j-6b": (560.0, 70.0),
+    "llama-3.1-405b": (9400.0, 684.0), "llama-3.1-8b": (778.0, 73.0), "deepseek-r1": (800.0, 3880.0),
+}  # fmt: skip
+"""Means of the data sets of MLPerf inference (from its documents, and from memory)."""
+TUNED = ("NVIDIA", "MLCommons", "SemiAnalysis", "TensorRT")
+DEFAULTS = ("ML.ENERGY", "LLMServingSim", "BLIS")
+MOST_TENSOR = 8
+"""Beyond it tensor ranks must divide the heads: other counts are fleets of several engines under one label."""
+LAG_YEARS = 0.25
+"""Where only a date of publication is stated, the software is older than it."""
+MIXED_RATIO = 0.9
+"""InferenceX draws lengths uniformly between 0.8 and 1 of the nominal ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to run it: counted work of a replica, and replicas side by side."""
+
+    terms: perf.Terms
+    replicas: float
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A measured row that the model can answer."""
+
+    protocol: Protocol
+    quantity: Quantity
+    factor: float
+    """From a rate of the whole deployment, or seconds, to the unit of the row."""
+    variants: tuple[Variant, ...]
+    """Where the row does not say how the model was cut: all ways that fit; the fastest is meant."""
+    prompt: float
+    output: float
+    concurrency: float
+    requests: float
+    percentile: float | None
+    moe: bool
+    engine: str
+    model: str
+    accelerator: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Names of a row, resolved."""
+
+    card: ModelCard
+    precision: str
+    accelerator: str
+
+
+def read_case(row: TruthRow, catalog: Catalog) -> Case | Skipped:
+    """The question that the row answers, or why there is none."""
+    if row.metric not in QUANTITIES:
+        return not_modelled(f"metric {row.metric or 'not named'}")
+    if (gate := _gate(row)) is not None:
+        return gate
+    parts = _parts(row, catalog)
+    if isinstance(parts, Skipped):
+        return parts
+    protocol = protocol_of(row)
+    if isinstance(protocol, Skipped):
+        return protocol
+    asked = _asked(row, parts, protocol)
+    if isinstance(asked, Skipped):
+        return asked
+    try:
+        variants = tuple(_variants(row, parts, asked, catalog))
+    except (CatalogError, perf.Refused) as error:
+        return missing_input(str(error))
+    if not variants:
+        return not_modelled("no layout that fits in memory and divides the heads")
+    return _case(row, parts, protocol, asked, variants)
+
+
+def _case(row: TruthRow, parts: Parts, protocol: Protocol, asked: Lengths, variants: tuple[Variant, ...]) -> Case:
+    quantity, factor = QUANTITIES[row.metric]
+    if row.metric.endswith("per_gpu"):
+        factor /= gpus(row) or 1.0
+    if quantity == "tpot" and protocol == "batch":
+        quantity = "itl"
+    return Case(
+        protocol=protocol,
+        quantity=quantity,
+        factor=factor,
+        variants=variants,
+        prompt=asked.prompt,
+        output=asked.output,
+        concurrency=asked.concurrency,
+        requests=asked.requests,
+        percentile=percentile_of(row),
+        moe=parts.card.transformer().experts > 0,
+        engine=engine_of(row),
+        model=parts.card.id,
+        accelerator=parts.accelerator,
+    )
+
+
+def _gate(row: TruthRow) -> Skipped | None:
+    notes, flag = row.text("notes").lower(), row.text("flag")
+    if flag.startswith("DERIVED"):
+        return not_modelled("derived from other rows, not measured")
+    if flag.startswith("BELOW_WEIGHT_BOUND"):
+        return not_modelled("faster than its weights can be read")
+    if "hosted api" in row.text("accelerator").lower():
+        return missing_input("accelerator of a hosted service")
+    if "worker counts incomplete" in notes:
+        return missing_input("workers of a disaggregated service")
+    if "disaggregated" in notes:
+        return not_modelled("disaggregated prefill and decode in one row")
+    if "speculative decoding" in notes and "not stated" not in notes or re.search(r"\bmtp[- ]?\d", notes):
+        return not_modelled("speculative decoding")
+    return None
+
+
+def _parts(row: TruthRow, catalog: Catalog) -> Parts | Skipped:
+    found = catalog.find_model(row.text("model"))
+    if found is None:
+        return not_in_catalogue(f"model {row.text('model')}")
+    card = catalog.model(found.id)
+    if card.arch.type != "transformer":
+        return not_modelled(f"{card.kind} model")
+    part = catalog.find_accelerator(accelerator_name(row.text("accelerator")))
+    if part is None:
+        return not_in_catalogue(f"accelerator {row.text('accelerator')}")
+    precision = weight_format(row.text("precision")) or found.precision or _unstated(row, card, part, catalog)
+    return Parts(card, precision, part) if precision else missing_input("precision")
+
+
+def _unstated(row: TruthRow, card: ModelCard, part: str, catalog: Catalog) -> str:
+    """MLPerf's closed division is run in fp8 where the part has it; elsewhere the checkpoint's own format is meant."""
+    if "closed" in row.text("notes") and catalog.accelerator(part).dense_fp8_tflops:
+        return "fp8"
+    return card.native_precision
+
+
+def accelerator_name(text: str) -> str:
+    """Without what follows in words: (DGX), power-capped, -CTS."""
+    return re.sub(r"\s*(\(.*?\)|power-capped|-CTS)\s*$", "", text).strip()
+
+
+def weight_format(text: str) -> str | None:
+    """Format of the weights in ``fp8/fp8``, ``nvfp4 MoE``, ``Q4_K_M``, ``bfloat16`` ...; None where blank or unknown."""
+    first = re.split(r"[/ ,]", text.lower().strip())[0]
+    known = {
+        "bf16": "bf16", "bfloat16": "bf16", "fp16": "bf16", "f16": "bf16", "float16": "bf16", "fp8": "fp8",
+        "mxfp8": "fp8", "fp4": "fp4", "nvfp4": "fp4", "mxfp4": "fp4", "int8": "int8", "q8_0": "int8", "int4": "int4",
+        "w4a16": "int4", "q4_k_m": "int4", "q4f16_1": "int4", "awq": "int4", "fp32": "fp32",
+    }  # fmt: skip
+    return known.get(first)
+
+
+def kv_format(row: TruthRow, engine: str) -> str:
+    """Format of the cache: stated after the slash, else fp8 for TensorRT-LLM on fp8 or fp4 weights, else bf16."""
+    text = row.text("precision").lower()
+    said = text.split("/", 1)[1].strip() if "/" in text else ""
+    if said:
+        return "fp8" if said.startswith("fp8") else "bf16"
+    low = weight_format(text) in ("fp8", "fp4", None)
+    return "fp8" if engine == "trtllm" and low else "bf16"
+
+
+def engine_of(row: TruthRow) -> str:
+    """Engine family: trtllm, vllm, sglang, or local (llama.cpp, MLC, Ollama)."""
+    name = row.text("framework").lower()
+    if "vllm" in name:
+        return "vllm"
+    if "sglang" in name:
+        return "sglang"
+    if name.startswith(("trt", "tensorrt", "nim")):
+        return "trtllm"
+    return "local" if any(word in name for word in ("llama.cpp", "mlc", "ollama", "exllama")) else "vllm"
+
+
+def gpus(row: TruthRow) -> float | None:
+    """Accelerators of the deployment as they are; InferenceX multiplies expert and attention groups into one count."""
+    stated = row.figure("n_accelerators")
+    experts, moe_tensor = row.figure("ep") or 0.0, _noted(row, "moe_tp")
+    if stated and experts > 1 and moe_tensor == experts and stated >= experts * experts:
+        return experts
+    return stated or row.figure("tp")
+
+
+def _noted(row: TruthRow, name: str) -> float | None:
+    found = re.search(rf"{name}=(\d+(?:\.\d+)?)", row.text("notes"))
+    return float(found.group(1)) if found else None
+
+
+def protocol_of(row: TruthRow) -> Protocol | Skipped:
+    """How the load was made."""
+    notes = row.text("notes")
+    if row.text("request_rate").lower() == "inf" or "Offline" in notes:
+        return "offline"
+    if row.figure("request_rate") or "/Server;" in notes or "/Interactive;" in notes:
+        return "open"
+    if "static batch" in notes or "Splitwise" in row.text("framework"):
+        return "static"
+    if row.figure("concurrency_or_batch") is None:
+        return missing_input("load (concurrency, batch or request rate)")
+    if "max_num_seqs=" in notes and "task=" in notes:
+        return "batch"
+    if "single stream" in notes or engine_of(row) == "local" or row.figure("isl") is None:
+        return "single"
+    return "closed"
+
+
+def percentile_of(row: TruthRow) -> float | None:
+    """p90 -> 0.9; mean, median and unstated ones -> None (p50 stays 0.5)."""
+    found = re.fullmatch(r"p(\d+(?:\.\d+)?)", row.text("percentile").lower())
+    return float(found.group(1)) / 100.0 if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Mean tokens and load."""
+
+    prompt: float
+    output: float
+    concurrency: float
+    requests: float
+
+
+def _asked(row: TruthRow, parts: Parts, protocol: Protocol) -> Lengths | Skipped:
+    prompt, output = row.figure("isl"), row.figure("osl")
+    load = row.figure("concurrency_or_batch")
+    if "range ratio 0.8" in row.text("notes") and prompt and output:
+        prompt, output = prompt * MIXED_RATIO, output * MIXED_RATIO
+    task = re.search(r"task=([\w-]+)", row.text("notes"))
+    if task and task.group(1) in LENGTHS:
+        usual = LENGTHS[task.group(1)]
+        prompt, output = prompt or usual[0], output or usual[1]
+    if (prompt is None or output is None) and "closed/" in row.text("notes"):
+        usual = MLPERF_LENGTHS.get(parts.card.id, (None, None))
+        prompt, output = prompt or usual[0], output or usual[1]
+    if protocol == "single":
+        prompt, output = prompt or 64.0, output or 256.0
+    if protocol == "static" and row.metric == "ttft_ms":
+        output = output or 1.0
+    if prompt is None or output is None:
+        return missing_input("prompt and output tokens")
+    return Lengths(prompt, output, load or math.inf, _requests(prompt, output))
+
+
+def _requests(prompt: float, output: float) -> float:
+    """Requests of an offline run, as TensorRT-LLM's pages state them."""
+    if prompt + output <= 300.0:
+        return 30000.0
+    return 1000.0 if prompt >= 10000.0 else 1500.0 if prompt >= 5000.0 else 3000.0
+
+
+def software_year(row: TruthRow, engine: str) -> float:
+    """Year of the engine's release: the row's own date of measurement first, else its version."""
+    date = row.text("date")
+    if re.match(r"20\d\d-\d\d", date) and "commit" not in date:
+        return float(date[:4]) + (float(date[5:7]) - 0.5) / 12.0 - (0.0 if row.text("framework_version") else LAG_YEARS)
+    found = perf.release_year(engine, row.text("framework_version") or row.text("framework"))
+    if found is not None:
+        return found
+    if re.match(r"20\d\d-\d\d", date):
+        return float(date[:4]) + (float(date[5:7]) - 0.5) / 12.0
+    return 2025.5
+
+
+def untuned(row: TruthRow) -> float:
+    """0 = tuned for the test, 1 = an engine's defaults, 0.5 = nobody says; a column `tuning` decides where present."""
+    said = row.text("tuning").lower()
+    if said in ("tuned", "default"):
+        return float(said == "default")
+    publisher = row.publisher
+    if any(name in publisher for name in TUNED):
+        return 0.0
+    return 1.0 if any(name in publisher for name in DEFAULTS) else 0.5
+
+
+def _variants(row: TruthRow, parts: Parts, asked: Lengths, catalog: Catalog) -> Iterator[Variant]:
+    engine, arch = engine_of(row), parts.card.transformer()
+    row_part = catalog.accelerator(parts.accelerator)
+    count = int(gpus(row) or 0)
+    if count < 1:
+        raise perf.Refused("missing-figure", "number of accelerators")
+    chip = perf.Chip(row_part, min(count, 8) if count <= 8 else count)
+    file = perf.serving_file()
+    served = perf.Served(
+        chip,
+        perf.formats_of(arch, parts.precision, kv_format(row, engine)),
+        perf.Ranks(),
+        engine=file.engine_names.index(engine),
+        accelerator=file.accelerator_index(parts.accelerator),
+        software_year=software_year(row, engine),
+        untuned=untuned(row),
+    )
+    rule = "share-of-free" if engine == "trtllm" else "share-of-all"
+    context = asked.prompt + asked.output / 2.0
+    for ranks, replicas in _cuts(row, parts, count, engine):
+        if arch.heads % ranks.tensor and ranks.tensor > MOST_TENSOR:
+            continue
+        cut = replace(served, ranks=ranks)
+        found = perf.room(arch, asked.prompt + asked.output, cut, rule)
+        if found.fits or engine == "local":
+            yield Variant(perf.terms(arch, context, cut, found.tokens), replicas)
+
+
+def _cuts(row: TruthRow, parts: Parts, count: int, engine: str) -> Iterator[tuple[perf.Ranks, float]]:
+    """Stated layout; else every power of two of tensor ranks that divides the accelerators, replicas beside."""
+    if engine == "local":
+        yield perf.Ranks(tensor=int(row.figure("tp") or 1) if "mlc" in row.text("framework").lower() else 1), 1.0
+        return
+    stages, tensor = int(row.figure("pp") or 1), int(row.figure("tp") or 0)
+    per_stage = max(count // stages, 1)
+    data = int(_noted(row, "attention_dp") or _noted(row, "dp") or 1)
+    data = per_stage if "attention dp" in row.text("notes").lower() else data
+    if data > 1:
+        groups = min(data, per_stage)
+        yield perf.Ranks(max(per_stage // groups, 1), groups, stages), 1.0
+        return
+    if tensor:
+        yield perf.Ranks(per_stage if row.figure("ep") or tensor > per_stage else tensor, 1, stages), max(
+            1.0, per_stage / tensor if tensor <= per_stage and not row.figure("ep") else 1.0
+        )
+        if row.text("framework_version") == "1.0" and parts.card.transformer().experts and per_stage > 1:
+            yield perf.Ranks(1, per_stage, stages), 1.0
+        return
+    for exponent in range(per_stage.bit_length()):
+        ranks = 2**exponent
+        if per_stage % ranks == 0:
+            yield perf.Ranks(ranks, 1, stages), per_stage / ranks
