@@ -49,10 +49,10 @@ class Stack:
     """Bytes per parameter that data parallelism moves in a step."""
     selective_share: float = 0.0
     """Forward work that selective recompute does again, scores apart."""
-    expert_factor: Mapping[str, float] | None = None
-    """By family: routing, exchange and host time of experts against the reference release."""
-    loss_bytes: float = 0.0
-    own: bool = False
+    expert_families: tuple[str, ...] = ()
+    """Families with a constant of their own for routing, exchange and host time of experts."""
+    shares_of: str = ""
+    """Stack whose exposed shares it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +98,25 @@ def shipped_profile() -> Profile:
 def read_profile(data: Mapping[str, Any]) -> Profile:
     """Constants and stacks of a parsed file."""
     constants = {name: _constant(name, said) for name, said in data["constants"].items()}
-    stacks = {}
+    stacks: dict[str, Stack] = {}
     for said in data["stacks"]:
-        for share in SHARES:
-            name = f"{share}.{said['id']}"
-            constants[name] = _constant(name, said[share])
-        factors = {k: _constant(f"expert.{said['id']}.{k}", v) for k, v in said.get("expert_factor", {}).items()}
-        constants |= {one.name: one for one in factors.values()}
-        plain = {key: value for key, value in said.items() if key not in (*SHARES, "expert_factor", "source")}
-        stacks[said["id"]] = Stack(**plain, expert_factor={k: 0.0 for k in factors})
+        constants |= _stack_constants(said)
+        stacks[said["id"]] = _stack(said, stacks)
     return Profile(data["version"], constants, stacks, data.get("parts", {}))
+
+
+def _stack_constants(said: Mapping[str, Any]) -> dict[str, Constant]:
+    found = {f"{share}.{said['id']}": said[share] for share in SHARES if share in said}
+    found |= {f"expert.{said['id']}.{family}": value for family, value in said.get("expert_factor", {}).items()}
+    return {name: _constant(name, value) for name, value in found.items()}
+
+
+def _stack(said: Mapping[str, Any], known: Mapping[str, Stack]) -> Stack:
+    plain = {key: value for key, value in said.items() if key not in (*SHARES, "expert_factor", "like")}
+    families = tuple(said.get("expert_factor", ()))
+    if "like" in said:
+        return replace(known[said["like"]], **plain, expert_families=families)
+    return Stack(**plain, expert_families=families, shares_of=said["id"])
 
 
 def _constant(name: str, said: float | Mapping[str, Any]) -> Constant:
@@ -276,8 +285,8 @@ def _attention(recipe: Recipe, stack: Stack, profile: Profile) -> dict[str, floa
 
 
 def _experts(recipe: Recipe, stack: Stack, profile: Profile) -> dict[str, float]:
-    named = next((k for k in (recipe.part.family, "any") if k in (stack.expert_factor or {})), None)
-    factor = profile[f"expert.{stack.id}.{named}"] if named else 1.0
+    own = recipe.part.family in stack.expert_families
+    factor = profile[f"expert.{stack.id}.{recipe.part.family}"] if own else 1.0
     drop = profile["host.token_drop_share"] if recipe.token_drop else 1.0
     return {
         "host_expert_s": profile["host.dropless_s"] * drop * factor,
@@ -322,7 +331,7 @@ def terms_of(recipe: Recipe, profile: Profile) -> Terms:
         selective_share=stack.selective_share,
         host_s=stack.host_s,
         host_joined=profile["host.joined"],
-        **{share: profile[f"{share}.{stack.id}"] for share in SHARES},
+        **{share: profile[f"{share}.{stack.shares_of}"] for share in SHARES},
         **{name: profile[name] for name in SAME_NAME},
         **_attention(recipe, stack, profile),
         **_experts(recipe, stack, profile),

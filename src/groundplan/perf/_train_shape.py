@@ -67,11 +67,15 @@ class TrainShape:
     window_tokens: Column = 0.0
     window_blocks: Column = 0.0
     """Attention blocks that see `window_tokens` only."""
-    mamba_blocks: Column = 0.0
-    mamba_inner: Column = 0.0
-    mamba_state: Column = 0.0
-    """Groups x state width."""
-    mamba_heads: Column = 0.0
+    gate_heads: Column = 0.0
+    """Heads of a projection that gates what attention returns."""
+    moe_latent: Column = 0.0
+    """Width that routed experts work in, between two projections; 0 = hidden."""
+    state_blocks: Column = 0.0
+    """Recurrent blocks: Mamba-2, gated delta rule, lightning attention."""
+    state_width_in: Column = 0.0
+    state_inner: Column = 0.0
+    state_dim: Column = 0.0
     mtp_layers: Column = 0.0
     """Layers of multi-token prediction, each with a projection and another pass through the head."""
 
@@ -116,27 +120,32 @@ def _latent_products(s: TrainShape) -> list[tuple[Column, Column]]:
 
 COLUMN, ROW, WHOLE = 0, 1, 2
 """How tensor parallelism cuts a product: output width, reduction width, not at all."""
-_SPLITS = (WHOLE, COLUMN, WHOLE, COLUMN, COLUMN, ROW, COLUMN, ROW, COLUMN, ROW, WHOLE, WHOLE, COLUMN, ROW)
+_SPLITS = (
+    WHOLE, COLUMN, WHOLE, COLUMN, COLUMN, ROW, COLUMN, ROW, COLUMN, ROW, WHOLE, WHOLE, WHOLE, WHOLE, COLUMN, ROW,
+)  # fmt: skip
+_GROUPED = (10, 11)
 
 
 def products(s: TrainShape, tensor_parallel: Column = 1.0) -> Products:
-    """Local products of each kind of block after tensor parallelism, 14 slots in a fixed order."""
+    """Local products of each kind of block after tensor parallelism, 16 slots in a fixed order."""
     gqa, heads = 1.0 - s.latent, np.asarray(s.heads)
     v_width = np.where(s.latent > 0, s.v_dim, s.head_dim)
-    gated, inner = np.asarray(s.ffn_inputs), np.asarray(s.mamba_inner)
+    gated, latent = np.asarray(s.ffn_inputs), np.asarray(s.moe_latent)
+    width = np.where(latent > 0, latent, s.hidden)
     pairs = [
         *_latent_products(s),
-        (s.hidden * gqa, (heads + 2.0 * np.asarray(s.kv_heads)) * s.head_dim * gqa),
+        (s.hidden * gqa, (heads + s.gate_heads + 2.0 * np.asarray(s.kv_heads)) * s.head_dim * gqa),
         (heads * v_width, s.hidden),
         (s.hidden, gated * s.ffn), (s.ffn, s.hidden),
         (s.hidden, gated * s.shared_ffn), (s.shared_ffn, s.hidden),
-        (s.hidden, gated * s.moe_ffn), (s.moe_ffn, s.hidden),
-        (s.hidden, 2.0 * inner + 2.0 * np.asarray(s.mamba_state) + s.mamba_heads), (inner, s.hidden),
+        (width, gated * s.moe_ffn), (s.moe_ffn, width),
+        (s.hidden, latent), (latent, s.hidden),
+        (s.hidden, s.state_width_in), (s.state_inner, s.hidden),
     ]  # fmt: skip
     attention = np.asarray(s.attention_blocks) + s.mtp_layers
     moe = np.asarray(s.moe_blocks) + np.where(np.asarray(s.moe_blocks) > 0, s.mtp_layers, 0.0)
     dense = np.asarray(s.dense_blocks) + np.where(np.asarray(s.moe_blocks) > 0, 0.0, s.mtp_layers)
-    counts = [attention] * 6 + [dense] * 2 + [moe] * 4 + [np.asarray(s.mamba_blocks)] * 2
+    counts = [attention] * 6 + [dense] * 2 + [moe] * 6 + [np.asarray(s.state_blocks)] * 2
     return _cut(pairs, counts, np.asarray(tensor_parallel))
 
 
@@ -151,7 +160,7 @@ def _cut(pairs: Sequence[tuple[Column, Column]], counts: Sequence[Column], ranks
     columns = [np.stack([np.broadcast_to(x, shape) for x in part]) for part in (reduce, width, counts)]
     empty = (columns[0] == 0) | (columns[1] == 0)
     grouped = np.zeros(len(pairs))
-    grouped[[10, 11]] = 1.0
+    grouped[list(_GROUPED)] = 1.0
     return Products(columns[0], columns[1], np.where(empty, 0.0, columns[2]), grouped)
 
 
@@ -182,9 +191,8 @@ def attended_tokens(s: TrainShape, sequence_tokens: Column) -> Floats:
 
 
 def scan_flop(s: TrainShape) -> Floats:
-    """Forward FLOP of a token in the state scans of all Mamba-2 blocks: inner x state, about six per element."""
-    groups_state = np.asarray(s.mamba_state)
-    return 6.0 * np.asarray(s.mamba_blocks) * s.mamba_inner * groups_state / 8.0
+    """Forward FLOP of a token in the state updates of all recurrent blocks: about six per element of the state."""
+    return 6.0 * np.asarray(s.state_blocks) * s.state_inner * s.state_dim
 
 
 def forward_flop(s: TrainShape, sequence_tokens: Column) -> Floats:
@@ -199,18 +207,13 @@ def forward_flop(s: TrainShape, sequence_tokens: Column) -> Floats:
 
 
 def shape_of(arch: TransformerArch, mtp_layers: int = 0) -> TrainShape:
-    """From a catalogue card."""
-    mla, moe = arch.mla, arch.layers - arch.dense_layers if arch.experts else 0
-    windowed = arch.layers - (arch.global_layers if arch.global_layers is not None else arch.layers)
-    latent = (
-        {"q_rank": mla.q_lora_rank, "kv_rank": mla.kv_lora_rank, "rope_dim": mla.rope_dim, "nope_dim": mla.nope_dim,
-         "v_dim": mla.v_dim} if mla else {}
-    )  # fmt: skip
+    """From a catalogue card; layers of multi-token prediction are trained only where one says so."""
+    windowed = arch.attention_count - (arch.attention_count if arch.global_layers is None else arch.global_layers)
     return TrainShape(
         layers=arch.layers,
         hidden=arch.hidden,
-        attention_blocks=arch.layers,
-        dense_blocks=arch.layers - moe,
+        attention_blocks=arch.attention_count,
+        dense_blocks=arch.ffn_count - arch.moe_count,
         heads=arch.heads,
         kv_heads=arch.kv_heads,
         head_dim=arch.head_dim,
@@ -218,13 +221,40 @@ def shape_of(arch: TransformerArch, mtp_layers: int = 0) -> TrainShape:
         ffn_inputs=2 if arch.gated else 1,
         vocab=arch.vocab,
         tied=float(arch.tied_embeddings),
-        moe_blocks=moe,
-        experts=arch.experts,
-        top_k=arch.experts_active,
-        moe_ffn=arch.moe_ffn,
-        shared_ffn=arch.experts_shared * arch.moe_ffn,
         window_tokens=arch.sliding_window_tokens or 0,
         window_blocks=windowed if arch.sliding_window_tokens else 0,
+        gate_heads=arch.heads if arch.attention_gate else 0,
         mtp_layers=mtp_layers,
-        **latent,
+        **_expert_widths(arch),
+        **_latent_widths(arch),
+        **_state_widths(arch),
     )
+
+
+def _expert_widths(arch: TransformerArch) -> dict[str, float]:
+    return {
+        "moe_blocks": arch.moe_count,
+        "experts": arch.experts,
+        "top_k": arch.experts_active,
+        "moe_ffn": arch.moe_ffn,
+        "shared_ffn": arch.experts_shared * arch.moe_ffn,
+        "moe_latent": arch.moe_latent,
+    }
+
+
+def _latent_widths(arch: TransformerArch) -> dict[str, float]:
+    if (mla := arch.mla) is None:
+        return {}
+    ranks = {"q_rank": mla.q_lora_rank, "kv_rank": mla.kv_lora_rank}
+    return ranks | {"rope_dim": mla.rope_dim, "nope_dim": mla.nope_dim, "v_dim": mla.v_dim}
+
+
+def _state_widths(arch: TransformerArch) -> dict[str, float]:
+    if (state := arch.recurrent) is None:
+        return {}
+    inner = state.value_width
+    entering = state.params(arch.hidden) - state.conv_kernel * state.conv_width
+    width_in = entering // arch.hidden - inner
+    return {
+        "state_blocks": state.layers, "state_width_in": width_in, "state_inner": inner, "state_dim": state.state_dim,
+    }  # fmt: skip

@@ -136,13 +136,13 @@ def _elementwise(shape: TrainShape, lay: Layout, terms: Terms) -> Pass:
     """Norms, residuals, rotary embedding, gates; state scans of Mamba blocks."""
     tokens, tp = lay.local_tokens, np.asarray(lay.tp)
     spread = np.where(np.asarray(terms.sequence_parallel) > 0, tp, 1.0)
-    blocks = np.asarray(shape.attention_blocks) + shape.mtp_layers + shape.mamba_blocks
+    blocks = np.asarray(shape.attention_blocks) + shape.mtp_layers + shape.state_blocks
     feed = np.asarray(shape.dense_blocks) + shape.moe_blocks
     wide = (10.0 * shape.hidden) * (blocks + feed) / spread
     qkv = 4.0 * (np.asarray(shape.heads) + 2.0 * np.asarray(shape.kv_heads)) * shape.head_dim
     qkv = qkv * shape.attention_blocks / tp
     gates = (2.0 + 2.0 * np.asarray(shape.ffn_inputs)) * shape.dense_blocks * shape.ffn / tp
-    scans = terms.scan_bytes * np.asarray(shape.mamba_blocks) * shape.mamba_inner / tp
+    scans = terms.scan_bytes * np.asarray(shape.state_blocks) * shape.state_inner / tp
     ahead = terms.elementwise * tokens * (wide + qkv + gates + scans) / terms.read_rate
     return Pass(ahead, ahead * terms.backward_elementwise)
 
@@ -150,7 +150,7 @@ def _elementwise(shape: TrainShape, lay: Layout, terms: Terms) -> Pass:
 def _collectives(shape: TrainShape, lay: Layout, terms: Terms) -> Floats:
     """Exposed seconds of tensor- and context-parallel collectives in one pass through all layers."""
     tp, cp, tokens = np.asarray(lay.tp), np.asarray(lay.cp), lay.local_tokens
-    twice = 2.0 * np.asarray(shape.attention_blocks) + shape.mamba_blocks - 0.0 * tp
+    twice = 2.0 * np.asarray(shape.attention_blocks) + shape.state_blocks - 0.0 * tp
     volume = 2.0 * (tp - 1.0) / tp * BYTES * tokens * shape.hidden
     inside = tp <= terms.domain
     rate = np.where(inside, terms.scaleup_rate, np.minimum(terms.scaleup_rate, np.asarray(terms.nic_rate) * 2.0))

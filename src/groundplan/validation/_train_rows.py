@@ -1,0 +1,276 @@
+"""A measured training row as the model reads it: shape, layout, recipe; or why it cannot be read."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from groundplan.catalog import Catalog
+from groundplan.perf._train_profile import Precision, Profile, Recipe, TrainPart, part_facts, part_of
+from groundplan.perf._train_shape import TrainShape, shape_of, total_params
+from groundplan.perf._train_step import Layout
+from groundplan.perf._types import Refused
+from groundplan.validation._outcome import Skipped, missing_input, not_in_catalogue, not_modelled
+from groundplan.validation._table import TruthRow
+
+FILE = Path(__file__).parent / "data" / "training_sources.toml"
+PRECISIONS: Mapping[str, Precision] = {
+    "bf16": "bf16", "fp16": "bf16", "float16": "bf16", "amp": "bf16", "nf4+bf16": "bf16", "fp8": "fp8",
+    "fp8-cs": "fp8", "fp8-hybrid": "fp8", "mxfp8": "mxfp8", "fp8-mx": "mxfp8", "nvfp4": "fp4",
+}  # fmt: skip
+RECOMPUTE: Mapping[str, float] = {"none": 0.0, "selective": 1.0, "full": 2.0}
+MICRO_BATCHES = (1.0, 2.0, 4.0, 8.0, 16.0)
+PUBLISHED_VOCAB = 51200
+HEAD_DIM = 128
+
+
+class Unread(Exception):
+    """Carries a reason out of the depth of a row."""
+
+    def __init__(self, why: Skipped) -> None:
+        self.why = why
+        super().__init__(why.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A row that the model can be asked about."""
+
+    row: TruthRow
+    kind: str
+    """dense, moe, tuning."""
+    shape: TrainShape
+    layout: Layout
+    recipe: Recipe
+    choices: tuple[float, ...] = ()
+    """Micro-batches to choose the fastest of, where the row states none."""
+    assumed: bool = False
+    """Whether something that decides the result is a default."""
+
+    @property
+    def tokens(self) -> float:
+        """Tokens of a step."""
+        return float(self.layout.global_batch) * float(self.layout.sequence_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is known of a source beyond its rows."""
+
+    facts: Mapping[str, Any]
+
+    def text(self, row: TruthRow, column: str) -> str:
+        """The cell, else the default of the source."""
+        return row.text(column) or str(self.facts.get(column, ""))
+
+    def figure(self, row: TruthRow, column: str) -> float | None:
+        """The same as a number."""
+        found = row.figure(column)
+        if found is None and isinstance(self.facts.get(column), int | float):
+            return float(self.facts[column])
+        return found
+
+
+@lru_cache(maxsize=1)
+def _file() -> dict[str, Any]:
+    with FILE.open("rb") as file:
+        return tomllib.load(file)
+
+
+def source_of(source_id: str) -> Source:
+    """Facts of the source whose pattern is the longest that matches."""
+    found = [one for one in _file()["source"] if fnmatch(source_id, one["id"])]
+    return Source(max(found, key=lambda one: len(one["id"])))
+
+
+def read_run(row: TruthRow, catalog: Catalog, profile: Profile) -> Run | Skipped:
+    """A run, or why there is none."""
+    try:
+        _trap(row)
+        return _run(row, catalog, profile)
+    except Unread as unread:
+        return unread.why
+    except Refused as refused:
+        return missing_input(str(refused))
+
+
+def _trap(row: TruthRow) -> None:
+    """What a table holds that is no speed of a training step."""
+    if row.text("kind") not in ("pretrain", "lora", "sft"):
+        raise Unread(not_modelled(f"training of kind {row.text('kind') or 'unstated'}"))
+    if row.source_id.startswith("vtrain_single"):
+        raise Unread(not_modelled("composed, not measured: single-node rows repeat a per-layer profile"))
+    if row.source_id.startswith("vla") or "BERT" in row.text("model"):
+        raise Unread(not_modelled("encoder trained without padding: sequences/s x length is no token rate"))
+    if "WARNING" in row.text("notes"):
+        raise Unread(not_modelled("mapping contradicts the number of accelerators of the row"))
+    if "offload" in row.text("notes"):
+        raise Unread(not_modelled("states or activations offloaded to the host"))
+
+
+def _run(row: TruthRow, catalog: Catalog, profile: Profile) -> Run:
+    source = source_of(row.source_id)
+    part = _part(row, source, catalog, profile)
+    shape = _shape(row, source, catalog)
+    layout, choices, assumed = _layout(row, source, shape)
+    recipe = _recipe(row, source, part, layout)
+    expert = float(shape.moe_blocks) > 0
+    kind = "tuning" if row.text("kind") in ("lora", "sft") else "moe" if expert else "dense"
+    return Run(row, kind, shape, layout, recipe, choices, assumed)
+
+
+def _part(row: TruthRow, source: Source, catalog: Catalog, profile: Profile) -> TrainPart:
+    name = row.text("accelerator")
+    own: Mapping[str, Any] = _file()["accelerators"].get(name, {})
+    part_id = own.get("part") or catalog.find_accelerator(name)
+    if not part_id:
+        raise Unread(not_in_catalogue(name or "accelerator not stated"))
+    facts = part_facts(profile, part_id)
+    if facts is None or facts.family in ("tpu",):
+        raise Unread(not_modelled(f"training on {part_id}"))
+    part = part_of(catalog.accelerator(part_id), facts, own.get("power_w"))
+    return _at_site(part, {**source.facts, **own})
+
+
+def _at_site(part: TrainPart, said: Mapping[str, Any]) -> TrainPart:
+    """The part with the links of a site."""
+    named = {"nic_gb_per_s": "nic_bytes_per_s", "scaleup_gb_per_s": "scaleup_bytes_per_s", "read_gb_per_s": "read_bytes_per_s"}
+    changed = {field: float(said[key]) * 1e9 for key, field in named.items() if key in said}
+    if "per_node" in said:
+        changed["per_node"] = float(said["per_node"])
+    return replace(part, **changed) if changed else part
+
+
+def _shape(row: TruthRow, source: Source, catalog: Catalog) -> TrainShape:
+    if row.source_id.startswith("bloom") and row.figure("layers") is None and row.metric == "iteration_s":
+        row = _bloom(row)
+    layers, hidden = row.figure("layers"), row.figure("hidden")
+    dense = row.figure("experts") is None
+    if dense and layers and hidden and not _hybrid(row):
+        return _row_shape(row, source, int(layers), int(hidden))
+    found = catalog.find_model(row.text("model"))
+    if found is None:
+        raise Unread(not_in_catalogue(row.text("model") or "model not stated"))
+    card = catalog.model(found.id)
+    if card.arch.type != "transformer":
+        raise Unread(not_modelled(f"training of a {card.arch.type} model"))
+    return shape_of(card.arch, _prediction_layers(row, card.arch.mtp_layers))
+
+
+def _hybrid(row: TruthRow) -> bool:
+    return "nemotron" in row.text("model").lower()
+
+
+def _prediction_layers(row: TruthRow, of_card: int) -> int:
+    """Recipes train what the card has, unless the name says otherwise."""
+    return 0 if "w/o MTP" in row.text("model") else of_card
+
+
+def _bloom(row: TruthRow) -> TruthRow:
+    """Shapes of the BLOOM trials that state none: 12 L h^2 = parameters, layers a multiple of the stages."""
+    params, pp = row.figure("params_total") or 0.0, row.figure("pp") or 1.0
+    hidden = 14336 if row.text("model") == "GPT-181B" else 14400
+    layers = 72 if hidden == 14336 else pp * math.floor(params / (12.0 * hidden**2) / pp + 0.35)
+    return TruthRow(row.number, {**row.cells, "hidden": str(hidden), "layers": str(layers)})
+
+
+def _row_shape(row: TruthRow, source: Source, layers: int, hidden: int) -> TrainShape:
+    """A dense decoder from the cells; gated or plain, tied or not: whatever comes nearest to the parameter count."""
+    heads = row.figure("heads") or max(1, round(hidden / HEAD_DIM))
+    shape = TrainShape(
+        layers=layers, hidden=hidden, attention_blocks=layers, dense_blocks=layers, heads=heads,
+        kv_heads=row.figure("kv_heads") or heads, head_dim=hidden / heads, ffn=row.figure("ffn") or 4.0 * hidden,
+        ffn_inputs=1.0, vocab=source.figure(row, "vocab") or PUBLISHED_VOCAB, tied=1.0,
+    )  # fmt: skip
+    params = row.figure("params_total")
+    if params is None or row.figure("ffn") is None:
+        return shape
+    variants = [replace(shape, ffn_inputs=inputs, tied=tied) for inputs in (1.0, 2.0) for tied in (0.0, 1.0)]
+    return min(variants, key=lambda one: abs(math.log(float(total_params(one)) / params)))
+
+
+def _layout(row: TruthRow, source: Source, shape: TrainShape) -> tuple[Layout, tuple[float, ...], bool]:
+    ranks, length = row.figure("n_accelerators"), source.figure(row, "seq_len")
+    if not ranks:
+        raise Unread(missing_input("n_accelerators"))
+    if not length:
+        raise Unread(missing_input("seq_len"))
+    cut, assumed = _mapping(row, source, ranks)
+    dp = ranks / (cut["tp"] * cut["pp"] * cut["cp"])
+    if dp < 1 or abs(dp - round(dp)) > 1e-6:
+        raise Unread(not_modelled("mapping contradicts the number of accelerators of the row"))
+    batch = row.figure("global_batch")
+    micro, micro_batches, choices = _micro_batch(row, source, batch, dp, cut)
+    recompute = source.text(row, "recompute")
+    layout = Layout(
+        sequence_tokens=length, micro_batch=micro, global_batch=batch or dp * micro * max(micro_batches, 1.0),
+        dp=round(dp), recompute=RECOMPUTE.get(recompute, 0.0), sharded=float(row.text("zero_stage") == "3"),
+        adapters=float(row.text("kind") == "lora"), micro_batches=micro_batches, **cut,
+    )  # fmt: skip
+    return layout, choices, assumed or bool(choices) or not recompute
+
+
+def _mapping(row: TruthRow, source: Source, ranks: float) -> tuple[dict[str, float], bool]:
+    said = {name: row.figure(name) for name in ("tp", "pp", "cp", "ep", "vpp")}
+    if said["tp"] is None and said["pp"] is None and row.figure("dp") is None:
+        return _default_mapping(row, source, ranks), True
+    vpp = said["vpp"] if said["vpp"] is not None else source.facts.get("vpp") if (said["pp"] or 1) > 1 else None
+    if "Interleaved" in row.text("notes"):
+        vpp = 2.0
+    cut = {name: said[name] or 1.0 for name in ("tp", "pp", "cp", "ep")}
+    return {**cut, "vpp": float(vpp or 1.0)}, False
+
+
+def _default_mapping(row: TruthRow, source: Source, ranks: float) -> dict[str, float]:
+    plain = {"tp": 1.0, "pp": 1.0, "cp": 1.0, "ep": 1.0, "vpp": 1.0}
+    if ranks == 1 or row.text("zero_stage") == "3" or source.text(row, "mapping") == "sharded":
+        return plain
+    batch = row.figure("global_batch") or 0.0
+    if source.text(row, "mapping") == "context" and row.text("kind") == "lora" and batch:
+        share = ranks / batch
+        return {**plain, "cp": share if share > 1 and share == round(share) else 1.0}
+    raise Unread(missing_input("mapping: tp, pp, dp"))
+
+
+def _micro_batch(
+    row: TruthRow, source: Source, batch: float | None, dp: float, cut: Mapping[str, float]
+) -> tuple[float, float, tuple[float, ...]]:
+    """Micro-batch, number of them where the row fixes it otherwise, and what to choose from where nothing does."""
+    stated = row.figure("micro_batch")
+    local = batch / dp if batch else None
+    if (found := re.search(r"local batch (\d+)", row.text("notes"))) and cut["pp"] > 1:
+        sequences = float(found[1])
+        return max(sequences / cut["pp"], 1.0), cut["pp"], ()
+    if stated:
+        return stated, 0.0, ()
+    if source.text(row, "micro_batch") == "local" and local:
+        return local, 0.0, ()
+    if local is None:
+        return 8.0, 0.0, ()
+    fitting = tuple(b for b in MICRO_BATCHES if b <= local and abs(local / b - round(local / b)) < 1e-9)
+    return (fitting or (local,))[0], 0.0, fitting if len(fitting) > 1 else ()
+
+
+def _recipe(row: TruthRow, source: Source, part: TrainPart, layout: Layout) -> Recipe:
+    said = source.text(row, "precision").lower()
+    if (precision := PRECISIONS.get(said)) is None:
+        raise Unread(not_modelled(f"precision {said}") if said else missing_input("precision"))
+    if part.fp8_flop_per_s is None and not row.text("precision"):
+        precision = "bf16"
+    part.peak(precision)
+    stack = str(source.facts["stack"])
+    if stack == "unknown":
+        stack = _likely_stack(layout)
+    spread = True if "sequence parallelism on" in row.text("notes") else None
+    return Recipe(part, precision, stack, sequence_parallel=spread, token_drop="tokendrop" in row.text("model"))
+
+
+def _likely_stack(layout: Layout) -> str:
+    return "megatron-core" if float(layout.tp) * float(layout.pp) > 1 else "fsdp-2024"
