@@ -13,19 +13,19 @@ from groundplan.catalog._base import BITS, Count, CountryCode, NamedRow, Positiv
 MemoryKind = Literal["hbm2", "hbm2e", "hbm3", "hbm3e", "gddr6", "gddr6x", "gddr7", "lpddr5", "lpddr5x", "lpddr4x"]
 # Technology windows: (GB/s per GB) low, high; whole-package GB/s ceiling (8 stacks of HBM; 512-bit GDDR).
 MEMORY_WINDOWS: Mapping[str, tuple[float, float, float]] = {
-    "hbm2": (20, 45, 2100), "hbm2e": (20, 45, 3700), "hbm3": (24, 46, 6600), "hbm3e": (20, 48, 9900),
-    "gddr6": (9, 45, 1300), "gddr6x": (20, 48, 1550), "gddr7": (14, 62, 2050),
-    "lpddr4x": (1, 14, 300), "lpddr5": (1, 14, 450), "lpddr5x": (1, 14, 620),
+    "hbm2": (20, 58, 2100), "hbm2e": (20, 45, 3700), "hbm3": (24, 46, 6600), "hbm3e": (20, 48, 9900),
+    "gddr6": (9, 58, 1300), "gddr6x": (20, 80, 1550), "gddr7": (14, 62, 2050),
+    "lpddr4x": (1, 14, 300), "lpddr5": (1, 14, 850), "lpddr5x": (1, 14, 620),
 }  # fmt: skip
 # Dense 16-bit FLOP per byte of memory traffic; beyond these the row is half a chip or a sparse figure.
-FLOP_PER_BYTE: Mapping[str, tuple[float, float]] = {"hbm": (25, 480), "gddr": (60, 480), "lpddr": (50, 1000)}
+FLOP_PER_BYTE: Mapping[str, tuple[float, float]] = {"hbm": (25, 480), "gddr": (60, 480), "lpddr": (20, 1000)}
 RATIO_WINDOWS: tuple[tuple[str, str, float, float], ...] = (
     ("fp8", "bf16", 0.9, 4.5), ("fp4", "fp8", 0.9, 4.5), ("bf16", "fp32", 0.9, 130.0),
     ("int8", "bf16", 0.01, 4.5),
 )  # fmt: skip
 RETICLE_PACKAGE_MM2 = 1700.0
-# Dense 16-bit TFLOP/s per watt of the limit, parts of 2020-2026 (0.36 RTX 5090 .. 2.5 B100).
-TFLOPS_PER_WATT = (0.25, 3.5)
+# Dense 16-bit TFLOP/s per watt of the limit: 0.27 TPU v3 .. 2.5 B100; 0.15 RTX 3060 on graphics memory.
+TFLOPS_PER_WATT: Mapping[bool, tuple[float, float]] = {True: (0.25, 3.5), False: (0.14, 3.5)}
 IDLE_SHARE = (0.02, 0.4)
 
 
@@ -124,7 +124,8 @@ def _memory_faults(row: Accelerator) -> Iterator[str]:
 
 def _package_faults(row: Accelerator) -> Iterator[str]:
     if row.tdp_w is not None and row.dense_bf16_tflops is not None:
-        yield from _outside("TFLOP/s per W", row.dense_bf16_tflops / row.tdp_w, TFLOPS_PER_WATT)
+        window = TFLOPS_PER_WATT["hbm" in (row.memory_kind or "")]
+        yield from _outside("TFLOP/s per W", row.dense_bf16_tflops / row.tdp_w, window)
     if row.tdp_w is not None and row.idle_w is not None:
         yield from _outside("idle_w / tdp_w", row.idle_w / row.tdp_w, IDLE_SHARE)
     if row.applicable_die_mm2 is not None and row.applicable_die_mm2 > RETICLE_PACKAGE_MM2:
