@@ -9,8 +9,9 @@ from report_cases import case
 
 from groundplan.finance import unit_costs
 from groundplan.report import Facts, render
+from groundplan.report._brief import NO_PRICE, NOT_COMPARED, changes
 from groundplan.report._data import sovereignty
-from groundplan.report._decision import alternatives, flips, narrowest
+from groundplan.report._decision import alternatives, flips
 from groundplan.report._units import units
 from groundplan.study import Alternative, Comparison, Flip, Priced, Stay
 from groundplan.verify import ledger
@@ -43,16 +44,16 @@ def _facts(comparison: Comparison | None) -> Facts:
 def test_without_alternatives_the_page_says_how_to_get_them() -> None:
     assert "--compare" in alternatives(_facts(None))[1]
     assert flips(_facts(None))[0] == "No price was found that changes the answer"
-    assert narrowest(_facts(None)) == []
+    assert changes(_facts(None)) == [NOT_COMPARED]
 
 
 def test_the_title_states_the_proved_margin_of_the_next_way() -> None:
     title, body = alternatives(_facts(_comparison()))
     assert title.startswith("The next way, all in public cloud, costs at least ")
     assert "All in colocation" in body
-    assert "no such plan: no room" in body
+    assert re.search(r"no such plan\.</span> No room\.", body)
     assert "a rule keeps it" in body
-    assert "month 14" in body
+    assert "month\N{NO-BREAK SPACE}14" in body
 
 
 def test_a_tie_is_written_as_a_tie() -> None:
@@ -68,9 +69,9 @@ def test_a_flip_is_an_interval_in_dollars_and_a_threshold_where_assumed() -> Non
     assert row is not None
     assert "10.0–12.0" in row.group(0)
     assert "assumed: a threshold" in row.group(0)
-    (said,) = narrowest(_facts(_comparison()))
-    assert "0.50–0.60 of today" in said
-    assert "threshold" in said
+    (said,) = changes(_facts(_comparison()))
+    assert "fall by 40–50\N{NO-BREAK SPACE}%: then all in public cloud costs less" in said
+    assert "USD\N{NO-BREAK SPACE}10.0–12.0 per node-hour instead of 20.0; today's is assumed" in said
 
 
 def test_what_no_price_flips_says_never() -> None:
@@ -78,7 +79,7 @@ def test_what_no_price_flips_says_never() -> None:
     title, body = flips(_facts(_comparison(flip=flip)))
     assert "not even at nothing" in title
     assert "never" in body
-    assert narrowest(_facts(_comparison(flip=flip))) == []
+    assert changes(_facts(_comparison(flip=flip))) == [NO_PRICE]
 
 
 def test_every_data_class_stands_with_places_and_those_who_could_open_it() -> None:
@@ -106,6 +107,6 @@ def test_the_first_page_names_what_to_approve_and_what_changes_the_answer(compar
     text = render(*case(), _comparison() if compared else None)
     header = re.search(r"<header.*?</header>", text, flags=re.DOTALL)
     assert header is not None
-    assert "To approve first" in header.group(0)
-    assert ("of today" in header.group(0)) is compared
-    assert ("less than the next way" in header.group(0)) is compared
+    assert "Approve first" in header.group(0)
+    assert ("then all in public cloud costs less" in header.group(0)) is compared
+    assert ("The next best way, all in public cloud, costs " in header.group(0)) is compared

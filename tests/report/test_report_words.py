@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from html.parser import HTMLParser
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundplan.report._html import Html, tag, text
+from groundplan.report._html import Html, table, tag, text
 from groundplan.report._words import SPACE, Money, count, figure, fixed, percent, sentence_list
 
 
@@ -57,9 +60,24 @@ def test_words():
     assert [sentence_list(words) for words in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
 
 
-@given(st.text())
+@given(st.text(st.characters(exclude_characters="\r\0", exclude_categories=("Cs",))))
 def test_text_cannot_leave_its_element(value):
-    made = tag("p", value, title=value)
-    assert made.count("<") == 2
-    assert made.count('"') == 2
+    read = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attrs: read.append((tag, dict(attrs)))  # type: ignore[method-assign]
+    parser.handle_data = lambda data: read.append(data)  # type: ignore[method-assign]
+    parser.feed(tag("p", value, title=value))
+    parser.close()
+    assert read[0] == ("p", {"title": value})
+    assert "".join(read[1:]) == value
     assert text(Html("<b>")) == "<b>"
+
+
+@given(st.text(min_size=1))
+def test_heads_cannot_leave_their_style(head):
+    made = table("caption", ["first", head.lstrip("> ") or "x"], [["a", "b"]])
+    style = re.search(r'<table class="stack" style="([^"]*)">', made)
+    assert style is not None
+    name, _, said = style.group(1).partition(":")
+    assert name == "--c2"
+    assert re.fullmatch(r"'(?:[\w .,:%()/×²₂–-]|\\[0-9a-f]+ )*'", said)

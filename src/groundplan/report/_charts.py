@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from groundplan.report._html import Html, tag
+from groundplan.report._svg import svg
 
 if TYPE_CHECKING:
     import altair as alt
 
 WIDE_PX, NARROW_PX = 820, 330
+PLOT_PX = 36
+"""What axes take from the width."""
+LABEL_PX, SAID_PX = 236, 120
+"""On a desk, names stand left of the plot and figures right of it; on a phone both stand above each mark."""
+MOST_LETTERS = 34
+Chart = Callable[[int], "alt.LayerChart | alt.FacetChart"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,44 +74,55 @@ class Span:
     is_never: bool
 
 
-def dots(prefix: str, rows: Sequence[Dot]) -> Html:
-    """A dot and an interval per row, named above and valued at the right; wide and narrow."""
-    return _both(prefix, lambda width: _dots(rows, width))
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Where the parts of a row stand: wide beside each other, narrow above each other."""
+
+    width: int
+    is_wide: bool
+    height: int
+    left: int
+    right: int
+    words_at: float
+    mark_at: float
+
+    @classmethod
+    def of(cls, width: int, *, said: bool = True) -> Rows:
+        plot = width - PLOT_PX
+        if width > NARROW_PX:
+            return cls(plot, True, 34, LABEL_PX, plot - (SAID_PX if said else 0), 0.5, 0.5)
+        return cls(plot, False, 44, 0, plot, 0.28, 0.7)
 
 
-def spans(prefix: str, rows: Sequence[Span]) -> Html:
+def dots(rows: Sequence[Dot]) -> Html:
+    """A dot and an interval per row, with its name and its value; wide and narrow."""
+    return both(lambda width: _dots(rows, Rows.of(width)))
+
+
+def spans(rows: Sequence[Span]) -> Html:
     """A band per row on a logarithmic scale of multiples of today, which stands as a line at 1; wide and narrow."""
-    return _both(prefix, lambda width: _spans(rows, width))
+    return both(lambda width: _spans(rows, Rows.of(width)))
 
 
-def _both(prefix: str, draw: Callable[[int], alt.LayerChart | alt.FacetChart]) -> Html:
-    drawings = []
-    for width, name in ((WIDE_PX, "wide-svg"), (NARROW_PX, "narrow")):
-        drawings.append(tag("div", _svg(draw(width), f"{prefix}-{name}"), class_=name, aria_hidden="true"))
-    return Html("".join(drawings))
-
-
-def timeline(prefix: str, waits: Sequence[Wait], start_year: int, start_month: int) -> Html:
+def timeline(waits: Sequence[Wait], start_year: int, start_month: int) -> Html:
     """Order, lead time, use, and below it the float up to the last safe day; wide and narrow."""
-    drawings = []
-    for width, name in ((WIDE_PX, "wide-svg"), (NARROW_PX, "narrow")):
-        svg = _svg(_waits(waits, start_year, start_month, width), f"{prefix}-{name}")
-        drawings.append(tag("div", svg, class_=name, aria_hidden="true"))
-    return Html("".join(drawings))
+    return both(lambda width: _waits(waits, start_year, start_month, Rows.of(width, said=False)))
 
 
-def stacked_bars(prefix: str, categories: Sequence[str], series: Sequence[Series], tops: Sequence[str]) -> Html:
+def stacked_bars(categories: Sequence[str], series: Sequence[Series], tops: Sequence[str]) -> Html:
     """Stacked columns, wide for a desk and narrow for a phone; negatives hang below zero, `tops` stand above."""
-    drawings = []
-    for width, name in ((WIDE_PX, "wide-svg"), (NARROW_PX, "narrow")):
-        svg = _svg(_stack(categories, series, tops, width), f"{prefix}-{name}")
-        drawings.append(tag("div", svg, class_=name, aria_hidden="true"))
-    return Html("".join(drawings))
+    return both(lambda width: _stack(categories, series, tops, width))
 
 
-def steps_under_limit(prefix: str, steps: Sequence[Step], start_year: int, start_month: int) -> Html:
+def steps_under_limit(steps: Sequence[Step], start_year: int, start_month: int) -> Html:
     """Bars over time as wide as their periods, under the line of their limit."""
-    return tag("div", _svg(_steps(steps, start_year, start_month), prefix), aria_hidden="true")
+    return tag("div", svg(_steps(steps, start_year, start_month)), aria_hidden="true")
+
+
+def both(draw: Chart) -> Html:
+    """A drawing for a desk and for paper, and one for a phone."""
+    widths = (WIDE_PX, "wide-svg"), (NARROW_PX, "narrow")
+    return Html("".join(tag("div", svg(draw(width)), class_=name, aria_hidden="true") for width, name in widths))
 
 
 def _stack(
@@ -136,7 +153,7 @@ def _stack(
         )
     )
     said = alt.Chart(alt.Data(values=marks)).mark_text(dy=-9, fontSize=13, fontWeight="bold", fill="var(--ink)")
-    return alt.layer(bars, said.encode(x=x, y="height:Q", text="top:N")).properties(width=width - 36, height=260)
+    return alt.layer(bars, said.encode(x=x, y="height:Q", text="top:N")).properties(width=width - PLOT_PX, height=260)
 
 
 def _steps(steps: Sequence[Step], start_year: int, start_month: int) -> alt.LayerChart | alt.FacetChart:
@@ -173,21 +190,18 @@ def _steps(steps: Sequence[Step], start_year: int, start_month: int) -> alt.Laye
     return alt.layer(bars, limit).properties(width=350, height=130)
 
 
-DOT_ROW_PX = 44
-
-
-def _dots(rows: Sequence[Dot], width: int) -> alt.LayerChart | alt.FacetChart:
+def _dots(rows: Sequence[Dot], place: Rows) -> alt.LayerChart | alt.FacetChart:
     import altair as alt
 
     data = [
-        {"label": dot.label, "value": dot.value, "low": dot.low, "said": dot.said, "text": row + 0.28,
-         "line": row + 0.68, "who": "chosen" if dot.is_chosen else "other"}
+        {"label": _short(dot.label), "value": dot.value, "low": dot.low, "said": dot.said, **_heights(row, place),
+         "who": "chosen" if dot.is_chosen else "other"}
         for row, dot in enumerate(rows)
     ]  # fmt: skip
     low, high = min(0.0, *(dot.low for dot in rows)), max(0.0, *(dot.value for dot in rows))
     room = (high - low) or 1.0
     base = alt.Chart(alt.Data(values=data))
-    scale = alt.Scale(domain=[low - 0.02 * room, high + 0.02 * room], nice=False)
+    scale = _scale(place, domain=[low - 0.02 * room, high + 0.02 * room])
     x = alt.X("value:Q", scale=scale, axis=_axis(tickCount=5, grid=True))
     colour = alt.Color(
         "who:N", legend=None, scale=alt.Scale(domain=["chosen", "other"], range=["var(--blue)", "var(--mark)"])
@@ -199,23 +213,22 @@ def _dots(rows: Sequence[Dot], width: int) -> alt.LayerChart | alt.FacetChart:
         base.mark_point(shape="circle", size=95, filled=True, opacity=1).encode(
             x=x, y=_row("line", len(rows)), color=colour
         ),
-        *_row_words(base, len(rows), width),
-    ]  # fmt: skip
-    return alt.layer(*layers).properties(width=width - 36, height=DOT_ROW_PX * len(rows))
+        *_row_words(base, len(rows), place),
+    ]
+    return alt.layer(*layers).properties(width=place.width, height=place.height * len(rows))
 
 
-def _spans(rows: Sequence[Span], width: int) -> alt.LayerChart | alt.FacetChart:
+def _spans(rows: Sequence[Span], place: Rows) -> alt.LayerChart | alt.FacetChart:
     import altair as alt
 
     data = [
-        {"label": span.label, "low": span.low, "high": max(span.high, span.low * 1.02), "said": span.said,
-         "text": row + 0.28, "line": row + 0.68, "what": "never" if span.is_never else "flips", "today": 1,
-         "top": row + 0.5, "bottom": row + 0.86}
+        {"label": _short(span.label), "low": span.low, "high": max(span.high, span.low * 1.02), "said": span.said,
+         **_heights(row, place, tick=0.2), "what": "never" if span.is_never else "flips", "today": 1}
         for row, span in enumerate(rows)
     ]  # fmt: skip
     base = alt.Chart(alt.Data(values=data))
-    scale = alt.Scale(type="log", domain=[0.01, 1.15], nice=False)
-    ticks = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1] if width > NARROW_PX else [0.01, 0.1, 1]
+    scale = _scale(place, type="log", domain=[0.01, 1.15])
+    ticks = [0.01, 0.03, 0.1, 0.3, 1] if place.is_wide else [0.01, 0.1, 1]
     x = alt.X("low:Q", scale=scale, axis=_axis(values=ticks, grid=True, format="~g"))
     flips = base.transform_filter("datum.what == 'flips'")
     layers = [
@@ -223,9 +236,26 @@ def _spans(rows: Sequence[Span], width: int) -> alt.LayerChart | alt.FacetChart:
         base.mark_rule(strokeWidth=2, stroke="var(--ink)").encode(
             x=alt.X("today:Q", scale=scale), y=_row("top", len(rows)), y2="bottom:Q"
         ),
-        *_row_words(base, len(rows), width),
+        *_row_words(base, len(rows), place),
     ]
-    return alt.layer(*layers).properties(width=width - 36, height=DOT_ROW_PX * len(rows))
+    return alt.layer(*layers).properties(width=place.width, height=place.height * len(rows))
+
+
+def _short(name: str) -> str:
+    """What does not fit beside the plot ends in an ellipsis; by letters, so that no font of this machine decides."""
+    return name if len(name) <= MOST_LETTERS else name[: MOST_LETTERS - 1] + "…"
+
+
+def _heights(row: int, place: Rows, tick: float = 0.0) -> dict[str, float]:
+    """Where the words and the mark of a row stand, and how far a tick reaches around the mark."""
+    line = row + place.mark_at
+    return {"text": row + place.words_at, "line": line, "top": line - tick, "bottom": line + tick}
+
+
+def _scale(place: Rows, **options: Any) -> alt.Scale:
+    import altair as alt
+
+    return alt.Scale(range=[place.left, place.right], nice=False, **options)
 
 
 def _row(name: str, rows: int) -> alt.Y:
@@ -234,45 +264,50 @@ def _row(name: str, rows: int) -> alt.Y:
     return alt.Y(f"{name}:Q", scale=alt.Scale(domain=[rows, 0], nice=False), axis=None)
 
 
-def _row_words(base: alt.Chart, rows: int, width: int) -> list[alt.Chart]:
-    """The name at the left and the figure at the right, above the mark, so that neither is hidden."""
+def _row_words(base: alt.Chart, rows: int, place: Rows) -> list[alt.Chart]:
+    """The name at the left; the figure at the right."""
     import altair as alt
 
-    words: dict[str, Any] = {"fontSize": 13, "fill": "var(--ink)", "baseline": "middle"}
     return [
-        base.mark_text(align="left", **words).encode(x=alt.value(0), y=_row("text", rows), text="label:N"),
-        base.mark_text(align="right", fontWeight="bold", **words).encode(
-            x=alt.value(width - 36), y=_row("text", rows), text="said:N"
+        _names(base, rows, place),
+        base.mark_text(align="right", fontWeight="bold", fontSize=13, fill="var(--ink)", baseline="middle").encode(
+            x=alt.value(place.width), y=_row("text", rows), text="said:N"
         ),
     ]
 
 
-ROW_PX = 42
-TEXT_AT, LINE_AT, SLACK_AT = 0.24, 0.58, 0.8
-"""Heights inside a row: the words, then the order, then its float, so that none hides another."""
+def _names(base: alt.Chart, rows: int, place: Rows) -> alt.Chart:
+    import altair as alt
+
+    return base.mark_text(align="left", fontSize=13, fill="var(--ink)", baseline="middle").encode(
+        x=alt.value(0), y=_row("text", rows), text="label:N"
+    )
 
 
-def _waits(waits: Sequence[Wait], start_year: int, start_month: int, width: int) -> alt.LayerChart | alt.FacetChart:
+SLACK = 0.26
+"""How far the float stands below its order, in rows, so that neither hides the other."""
+
+
+def _waits(
+    waits: Sequence[Wait], start_year: int, start_month: int, place: Rows
+) -> alt.LayerChart | alt.FacetChart:
     import altair as alt
 
     end = max(max(wait.arrives, wait.used, wait.last_safe) for wait in waits) + 1
     rows = [
-        {
-            "label": wait.label, "planned": wait.planned, "arrives": wait.arrives, "used": wait.used,
-            "last": wait.last_safe, "text": row + TEXT_AT, "line": row + LINE_AT, "slack": row + SLACK_AT,
-            "top": row + LINE_AT - 0.13, "bottom": row + LINE_AT + 0.13,
-        }
+        {"label": _short(wait.label), "planned": wait.planned, "arrives": wait.arrives, "used": wait.used,
+         "last": wait.last_safe, **_heights(row, place, tick=0.16), "slack": row + place.mark_at + SLACK}
         for row, wait in enumerate(waits)
     ]  # fmt: skip
     base = alt.Chart(alt.Data(values=rows))
-    x_scale = alt.Scale(domain=[0, end], nice=False)
-    x_axis = _axis(orient="top", grid=True, **_years(end, start_year, start_month, width))
+    x_scale = _scale(place, domain=[0, end])
+    x_axis = _axis(orient="top", grid=True, **_years(end, start_year, start_month, place))
 
     def x(name: str) -> alt.X:
         return alt.X(f"{name}:Q", scale=x_scale, axis=x_axis)
 
     def y(name: str) -> alt.Y:
-        return alt.Y(f"{name}:Q", scale=alt.Scale(domain=[len(rows), 0], nice=False), axis=None)
+        return _row(name, len(rows))
 
     layers = [
         base.mark_rule(stroke="var(--mark)", strokeWidth=1.5).encode(x=x("planned"), x2="arrives:Q", y=y("line")),
@@ -284,16 +319,14 @@ def _waits(waits: Sequence[Wait], start_year: int, start_month: int, width: int)
         base.mark_point(shape="circle", size=60, filled=True, fill="var(--blue)", opacity=1).encode(
             x=x("planned"), y=y("line")
         ),
-        base.mark_text(align="left", fontSize=13, fill="var(--ink)", baseline="middle").encode(
-            x=alt.value(0), y=y("text"), text="label:N"
-        ),
+        _names(base, len(rows), place),
     ]
-    return alt.layer(*layers).properties(width=width - 36, height=ROW_PX * len(rows))
+    return alt.layer(*layers).properties(width=place.width, height=place.height * len(rows))
 
 
-def _years(end: float, start_year: int, start_month: int, width: int) -> dict[str, Any]:
+def _years(end: float, start_year: int, start_month: int, place: Rows) -> dict[str, Any]:
     """Ticks where a calendar year begins, its quarters between them while there is room; the labels are years."""
-    quarters = end <= 36 and width > NARROW_PX
+    quarters = end <= 24 and place.is_wide
     firsts = (1, 4, 7, 10) if quarters else (1,)
     months = [m for m in range(int(end) + 1) if (start_month - 1 + m) % 12 + 1 in firsts]
     number = f"(datum.value + {start_month - 1})"
@@ -310,23 +343,8 @@ def _axis(**options: Any) -> alt.Axis:
         "gridColor": "var(--grid)",
         "labelColor": "var(--soft)",
         "labelFontSize": 13,
-        "labelFont": "Arial, sans-serif",
         "labelPadding": 6,
         "ticks": False,
         "title": None,
     }
     return alt.Axis(**look, **options)
-
-
-def _svg(chart: alt.LayerChart | alt.FacetChart, prefix: str) -> Html:
-    """The drawing; ids get a prefix of their own, and Vega's own roles and labels go."""
-    import vl_convert
-
-    specification: dict[str, Any] = {**chart.to_dict(), "background": None}
-    specification["config"] = {"view": {"strokeOpacity": 0}, "aria": False, "font": "Arial"}
-    drawn = vl_convert.vegalite_to_svg(specification)
-    drawn = re.sub(r'\s(?:role|aria-[a-z]+)="[^"]*"', "", drawn)
-    drawn = re.sub(r'(\bid="|url\(#)', rf"\g<1>{prefix}-", drawn)
-    drawn = re.sub(r'\sxmlns(?::\w+)?="[^"]*"', "", drawn)
-    drawn = re.sub(r"(\d+\.\d{2})\d+", r"\1", drawn)
-    return Html(drawn.strip())

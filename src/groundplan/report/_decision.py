@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 
+from groundplan.report._brief import flips_found
 from groundplan.report._charts import Dot, Span, dots, spans
 from groundplan.report._facts import Facts
 from groundplan.report._html import Html, details, join, listing, table, tag, verdict, warning
-from groundplan.report._words import SPACE, Column, count, figure, percent, sentence_list, whole
+from groundplan.report._words import SPACE, Column, count, figure, percent, sentence_list, span, whole
 from groundplan.study import Alternative, Flip
 
 NOT_ASKED = "Only this plan was made. With --compare, every alternative is planned and judged under the same rules."
+
+FLIPS = "Price as a multiple of today's (the line at 1); the band is the interval in which the answer changes."
 
 
 def alternatives(facts: Facts) -> tuple[str, Html]:
@@ -43,28 +46,30 @@ def _costs(facts: Facts, rows: list[Alternative]) -> Html:
     """Present value of each way: from what is proved least to what its plan costs."""
     planned = [row for row in rows if row.objective_usd is not None and row.verdict != "same"]
     column = facts.money.column([row.objective_usd or 0.0 for row in planned], least=10)
-    drawn = [
+    drawn = cost_dots(column, planned)
+    said = "; ".join(f"{dot.label} {dot.said}" for dot in drawn)
+    negative = " Negative where the value of service exceeds the cost." if any(dot.low < 0 for dot in drawn) else ""
+    caption = tag(
+        "figcaption",
+        f"Present value of cost, {column.unit}: the dot is what the plan costs, the bar reaches down to what no plan "
+        f"of this kind can undercut.{negative}",
+    )
+    drawing = tag("div", dots(drawn), role="img", aria_label=f"Present value in {column.unit}: {said}")
+    return tag("figure", caption, drawing)
+
+
+def cost_dots(column: Column, planned: list[Alternative]) -> list[Dot]:
+    """One dot a way: what its plan costs, and what is proved least."""
+    return [
         Dot(
             row.title,
             column.value(row.objective_usd or 0.0),
             column.value(row.bound_usd or 0.0),
-            _span(column.show(row.bound_usd or 0.0), column.show(row.objective_usd or 0.0)),
+            span(column.show(row.bound_usd or 0.0), column.show(row.objective_usd or 0.0)),
             row.verdict == "recommended",
         )
         for row in planned
     ]
-    said = "; ".join(f"{dot.label} {dot.said}" for dot in drawn)
-    caption = tag(
-        "figcaption",
-        f"Present value of cost, {column.unit}: the dot is what the plan costs, the bar reaches down to what no plan "
-        "of this kind can undercut. Negative where the value of service exceeds the cost.",
-    )
-    drawing = tag("div", dots("ways", drawn), role="img", aria_label=f"Present value in {column.unit}: {said}")
-    return tag("figure", caption, drawing)
-
-
-def _span(low: str, high: str) -> str:
-    return high if low == high else f"{low}–{high}"
 
 
 def _axes(facts: Facts, rows: list[Alternative]) -> Html:
@@ -75,7 +80,7 @@ def _axes(facts: Facts, rows: list[Alternative]) -> Html:
         "> Dearer by",
         "> Cash, year 1",
         "> Peak cash",
-        "Ahead from",
+        "Break-even",
         "Foreign reach",
         "If the uplink dies",
         "> People",
@@ -85,13 +90,17 @@ def _axes(facts: Facts, rows: list[Alternative]) -> Html:
     column = facts.money.column([row.objective_usd or 0.0 for row in planned], least=10)
     lines = [_line(column, row) for row in planned]
     missing = [
-        join([tag("b", row.title), ": ", verdict(False, _why_not(row))]) for row in rows if row.objective_usd is None
+        join([tag("b", row.title), ": ", verdict(False, "no such plan."), " ", _why_not(row)])
+        for row in rows
+        if row.objective_usd is None
     ]
     caption = (
-        f"TCO in {column.unit}; security and privacy: workloads that somebody outside the law of their data can be "
-        "made to open; reliability and control: what still runs where it arises; talent: most people at any time"
+        f"Money in {column.unit}. Break-even: from when on this plan has cost less cash than that way. Foreign reach: "
+        "workloads that somebody outside the law of their data can be made to open. If the uplink dies: what goes on "
+        "where it arises. People: at most at any time."
     )
-    return join([table(caption, heads, lines), listing(missing) if missing else ""])
+    made = table(caption, heads, lines, chosen=rows[0].verdict == "recommended")
+    return join([made, listing(missing) if missing else ""])
 
 
 def _line(column: Column, row: Alternative) -> list[object]:
@@ -104,32 +113,36 @@ def _line(column: Column, row: Alternative) -> list[object]:
     return [
         title,
         column.show(row.objective_usd or 0.0),
-        _span(column.show(low), column.show(high)) if row.dearer_usd else "–",
+        span(column.show(low), column.show(high)) if row.dearer_usd else "–",
         column.show(row.year1_cash_usd or 0.0),
         join([column.show(row.peak_cash_usd or 0.0), tag("br"), tag("small", f"year {row.peak_cash_year}")]),
         _ahead(row),
         f"{len(row.exposed)} of {len(row.uplink) or len(row.exposed)}" if row.exposed else "none",
         _uplink(row),
         whole(row.fte or 0),
-        "never" if row.months_to_full_service is None else f"month {row.months_to_full_service}",
+        "never" if row.months_to_full_service is None else _from(row.months_to_full_service),
     ]
 
 
-def _rows(facts: Facts) -> tuple[Alternative, ...]:
-    return facts.comparison.alternatives if facts.comparison else ()
+def _from(months: int) -> str:
+    return f"month{SPACE}{months + 1}" if months else "day one"
 
 
 def _why_not(row: Alternative) -> str:
     if row.verdict == "no-plan":
-        return "no plan found in time"
-    more = f", and {len(row.reasons) - 1} more" if len(row.reasons) > 1 else ""
-    return f"no such plan: {row.reasons[0] if row.reasons else 'the rules refuse it'}{more}"
+        return "None was found in time."
+    more = f"; and {len(row.reasons) - 1} more reasons" if len(row.reasons) > 1 else ""
+    said = f"{row.reasons[0] if row.reasons else 'the rules refuse it'}{more}"
+    return f"{said[0].upper()}{said[1:]}."
 
 
 def _ahead(row: Alternative) -> str:
+    """When the cash of the plan is below that of the way, for good."""
     if not row.dearer_usd:
         return "–"
-    return "not inside the plan" if row.ahead_from_month is None else f"month {row.ahead_from_month:.0f}"
+    if row.ahead_from_month is None:
+        return "not inside the plan"
+    return f"month{SPACE}{row.ahead_from_month:.0f}" if row.ahead_from_month else "from the start"
 
 
 def _uplink(row: Alternative) -> str:
@@ -158,7 +171,7 @@ def _stays(facts: Facts, rows: list[Alternative]) -> Html:
 
 def flips(facts: Facts) -> tuple[str, Html]:
     """Title and body: by how much prices would have to move, narrowest margin first."""
-    found = sorted(_flips(facts), key=lambda pair: -(pair[1].loses_above or 1.0))
+    found = flips_found(facts)
     if not found:
         why = NOT_ASKED if facts.comparison is None else "No alternative has a price by which it could win."
         return "No price was found that changes the answer", tag("p", why)
@@ -172,28 +185,32 @@ def flips(facts: Facts) -> tuple[str, Html]:
         "prices, proved by its plan; above it, dearer, proved by a bound. Prices that are assumed make a threshold "
         "to check quotes against, no verdict."
     )
-    drawn = [_drawn(row, flip) for row, flip in found]
+    drawn = flip_spans(facts)
     said = "; ".join(f"{span.label}: {span.said}" for span in drawn)
-    drawing = tag("div", spans("flips", drawn), role="img", aria_label=f"Price as a share of today's: {said}")
-    caption = tag("figcaption", "Price as a multiple of today's; the band is the interval in which the answer changes.")
+    drawing = tag("div", spans(drawn), role="img", aria_label=f"Price as a share of today's: {said}")
+    caption = tag("figcaption", FLIPS)
     figure_ = tag("figure", caption, drawing)
     return title, join([tag("p", under, class_="under"), figure_, _prices(facts, found)])
 
 
-def _drawn(row: Alternative, flip: Flip) -> Span:
-    low, high = max(flip.wins_below or 0.0, 0.01), flip.loses_above or 1.0
-    return Span(row.title, low, high, _flip_words(flip), flip.wins_below is None)
-
-
-def _flips(facts: Facts) -> list[tuple[Alternative, Flip]]:
-    return [(row, row.flip) for row in _rows(facts) if row.flip]
+def flip_spans(facts: Facts) -> list[Span]:
+    """One band a way: where its prices, as multiples of today's, change the answer."""
+    return [
+        Span(
+            row.title,
+            max(flip.wins_below or 0.0, 0.01),
+            flip.loses_above or 1.0,
+            _flip_words(flip),
+            flip.wins_below is None,
+        )
+        for row, flip in flips_found(facts)
+    ]
 
 
 def _flip_words(flip: Flip) -> str:
     if flip.wins_below is None:
-        return "never, not even for nothing"
-    low, high = figure(flip.wins_below, 2), figure(flip.loses_above or 1.0, 2)
-    return f"at {_span(low, high)} of today"
+        return "never"
+    return span(figure(flip.wins_below, 2), figure(flip.loses_above or 1.0, 2))
 
 
 def _prices(facts: Facts, found: list[tuple[Alternative, Flip]]) -> Html:
@@ -204,7 +221,7 @@ def _prices(facts: Facts, found: list[tuple[Alternative, Flip]]) -> Html:
             flips_at = (
                 "never"
                 if flip.wins_below is None
-                else _span(
+                else span(
                     figure(price.price_usd * flip.wins_below), figure(price.price_usd * (flip.loses_above or 1.0))
                 )
             )
@@ -212,22 +229,3 @@ def _prices(facts: Facts, found: list[tuple[Alternative, Flip]]) -> Html:
             lines.append([f"{row.title}: {price.what}", unit, figure(price.price_usd), flips_at, grade, price.who])
     heads = ["Price", "Unit", "> Today", "> Flips at", "Grade", "Source"]
     return table("Prices behind each flip; those of one kind move together", heads, lines)
-
-
-def narrowest(facts: Facts, most: int = 3) -> list[str]:
-    """What would change the answer, in a sentence each, narrowest margin first."""
-    found = sorted(_flips(facts), key=lambda pair: -(pair[1].loses_above or 1.0))
-    said = []
-    for row, flip in found[:most]:
-        if flip.wins_below is None:
-            continue
-        example = max(flip.prices, key=lambda price: price.price_usd)
-        low, high = example.price_usd * flip.wins_below, example.price_usd * (flip.loses_above or 1.0)
-        threshold = " (assumed price: a threshold)" if flip.rests_on_assumed else ""
-        times = _span(figure(flip.wins_below, 2), figure(flip.loses_above or 1.0, 2))
-        said.append(
-            f"{row.title} if {flip.lever} fall to {times} of today: {example.what} at "
-            f"USD{SPACE}{_span(figure(low), figure(high))} per {example.unit}, "
-            f"today {figure(example.price_usd)}{threshold}"
-        )
-    return said

@@ -53,7 +53,7 @@ def _sizes(facts: Facts, own: Sequence[str], by_site: dict[str, list[BillRow]]) 
         "the mean PUE in the period of arrival. Racks, feeds, UPS and cooling: the most that stands at a time; 2n "
         "counts both feeds and both UPS."
     )
-    return table(caption, heads, lines)
+    return table(caption, heads, lines, wide=True)
 
 
 def _money(facts: Facts, own: Sequence[str], by_site: dict[str, list[BillRow]]) -> Html:
@@ -73,7 +73,7 @@ def _money(facts: Facts, own: Sequence[str], by_site: dict[str, list[BillRow]]) 
     rows.append(["Total", *map(column.show, sums), column.show(sum(sums))])
     heads = ["Site", *(f"> {name.capitalize()}" for name in names), "> Sum"]
     caption = f"Purchases by site in {column.unit}, undiscounted. Ground: power blocks and openings."
-    return table(caption, heads, rows, total=True)
+    return table(caption, heads, rows, total=True, wide=True)
 
 
 def _lines(facts: Facts, by_site: dict[str, list[BillRow]]) -> Html:

@@ -16,11 +16,13 @@ class Html(str):
 YEAR = re.compile(r"Y(?:ear )?\d+$")
 """Columns that stay side by side on a phone."""
 VOID = frozenset({"meta", "br", "hr", "col"})
+MOST_COLUMNS = 16
+"""Of a table that becomes a list of records on a phone; the style sheet has a rule for each."""
 
 
 def text(value: object) -> Html:
     """A value as HTML; escaped unless it is Html."""
-    return value if isinstance(value, Html) else Html(html.escape(str(value)))
+    return value if isinstance(value, Html) else Html(html.escape(str(value), quote=False))
 
 
 def join(parts: Iterable[object], between: str = "") -> Html:
@@ -29,7 +31,7 @@ def join(parts: Iterable[object], between: str = "") -> Html:
 
 
 def tag(name: str, /, *children: object, **attributes: object) -> Html:
-    """An element. ``class_`` is class and ``data_label`` is data-label; False and None are left out, True is bare."""
+    """An element. ``class_`` is class and ``aria_label`` is aria-label; False and None are left out, True is bare."""
     opening = name + "".join(_attribute(key, value) for key, value in attributes.items())
     if name in VOID:
         return Html(f"<{opening}>")
@@ -40,34 +42,65 @@ def _attribute(key: str, value: object) -> str:
     if value is None or value is False:
         return ""
     name = key.rstrip("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{html.escape(str(value))}"'
+    said = html.escape(str(value), quote=False).replace('"', "&quot;")
+    return f" {name}" if value is True else f' {name}="{said}"'
 
 
 def table(
-    caption: object, heads: Sequence[str], rows: Iterable[Sequence[object]], *, total: bool = False, wide: bool = False
+    caption: object,
+    heads: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    total: bool = False,
+    wide: bool = False,
+    chosen: bool = False,
 ) -> Html:
     """A table with a caption; the first cell of each row is its heading.
 
-    A head that starts with ``>`` stands over numbers. `total` sets the last row apart. `wide` keeps columns
-    side by side on a phone, in a region that scrolls.
+    A head that starts with ``>`` stands over numbers. `total` sets the last row apart, `chosen` marks the first. On a
+    phone each row becomes a record that repeats the heads, told once in the style of the table; `wide` keeps the
+    columns side by side in a region that scrolls, and so does a table of more columns than there are rules for.
     """
     numeric = [head.startswith(">") for head in heads]
     names = [head.removeprefix(">").strip() for head in heads]
     lines = [_row(row, names, numeric) for row in rows]
     if total and lines:
-        lines[-1] = Html(lines[-1].replace("<tr", '<tr class="total"', 1))
+        lines[-1] = _marked(lines[-1], "total")
+    if chosen and lines:
+        lines[0] = _marked(lines[0], "chosen")
     head = join(
         tag("th", name, scope="col", class_="n" if num else None) for name, num in zip(names, numeric, strict=True)
     )
+    wide = wide or len(heads) > MOST_COLUMNS
     made = tag(
         "table",
-        tag("caption", caption),
+        tag("caption", tag("span", caption) if wide else caption),
         tag("thead", tag("tr", head)),
         tag("tbody", *lines),
         class_="wide" if wide else "stack",
+        style=None if wide else _labels(names),
     )
-    label = html.unescape(text(caption))
+    label = html.unescape(re.sub(r"<[^>]*>", "", text(caption)))
     return tag("div", made, class_="scroll", role="region", aria_label=label, tabindex="0") if wide else made
+
+
+def _marked(row: Html, name: str) -> Html:
+    return Html(row.replace("<tr", f'<tr class="{name}"', 1))
+
+
+def _labels(names: Sequence[str]) -> str:
+    """Heads as variables that the style sheet puts before the cells of a record: ``--c2`` for the second column."""
+    return ";".join(f"--c{number}:{_css_text(name)}" for number, name in enumerate(names[1:], start=2))
+
+
+def _css_text(name: str) -> str:
+    return "'" + re.sub(r"[^\w .,:%()/×²₂–-]", lambda found: f"\\{ord(found.group(0)):x} ", name) + "'"
+
+
+def label_rules() -> str:
+    """The part of the style sheet that reads the variables of `_labels`."""
+    numbers = range(2, MOST_COLUMNS + 1)
+    return "".join(f".stack td:nth-child({number})::before{{content:var(--c{number})}}" for number in numbers)
 
 
 def _row(row: Sequence[object], names: Sequence[str], numeric: Sequence[bool]) -> Html:
@@ -75,12 +108,12 @@ def _row(row: Sequence[object], names: Sequence[str], numeric: Sequence[bool]) -
     cells = [tag("th", first, scope="row")]
     for value, name, num in zip(rest, names[1:], numeric[1:], strict=True):
         classes = ["n"] * num + ["e"] * (value == "") + ["y"] * bool(YEAR.match(name))
-        cells.append(tag("td", value, class_=" ".join(classes) or None, data_label=name))
+        cells.append(tag("td", value, class_=" ".join(classes) or None))
     return tag("tr", *cells)
 
 
 def details(summary: object, *content: object, is_open: bool = False) -> Html:
-    """Something to unfold; always open on paper."""
+    """Something to unfold; what is folded is left out on paper."""
     return tag("details", tag("summary", summary), *content, open=is_open)
 
 

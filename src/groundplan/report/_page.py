@@ -11,11 +11,12 @@ import groundplan
 from groundplan.catalog import Catalog
 from groundplan.plan import Plan, content_hash
 from groundplan.report._bought import bought
+from groundplan.report._brief import title_of
 from groundplan.report._data import sovereignty
 from groundplan.report._decision import alternatives, flips
 from groundplan.report._facts import Facts
-from groundplan.report._headline import banner, headline, title_of
-from groundplan.report._html import Html, details, tag
+from groundplan.report._headline import banner, headline
+from groundplan.report._html import Html, details, label_rules, tag
 from groundplan.report._placed import placed, refused
 from groundplan.report._power import power
 from groundplan.report._service import staffing, workloads
@@ -45,6 +46,7 @@ SECTIONS: tuple[tuple[str, str, Section], ...] = (
     ("assumptions", "Assumptions", assumptions),
     ("limits", "Limits", limits),
 )
+ON_PAPER = "Folded tables are left out on paper; they stand in the page itself, in actions.csv and in bom.csv."
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -80,7 +82,7 @@ def _head(facts: Facts) -> Html:
 def _style_sheet() -> str:
     """The style sheet on one line, without its comments."""
     text = (files("groundplan.report") / "data" / "style.css").read_text("utf-8")
-    return re.sub(r"/\*.*?\*/|\n", "", text)
+    return re.sub(r"/\*.*?\*/|\n", "", text.replace("/* labels */", label_rules()))
 
 
 def _contents() -> Html:
@@ -110,6 +112,7 @@ def _provenance(facts: Facts) -> Html:
     return tag(
         "footer",
         tag("p", said, tag("code", "groundplan verify"), "."),
+        tag("p", ON_PAPER, class_="paper"),
         *lines,
         details("Show the factory file as it was read", inputs),
     )

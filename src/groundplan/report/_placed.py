@@ -35,10 +35,7 @@ def placed(facts: Facts) -> tuple[str, Html]:
     cells = _used(facts)
     sites = {site for _, _, site in cells}
     title = f"{count(len({w for w, _, _ in cells}), 'workload').capitalize()} run at {count(len(sites), 'place')}"
-    lowered = sorted(
-        {facts.points[row.point].workload for row in facts.plan.replicas if facts.lowered_from(facts.points[row.point])}
-    )
-    if lowered:
+    if lowered := _lowered(facts):
         title += f"; {sentence_list(lowered)} below {'its' if len(lowered) == 1 else 'their'} checkpoint's precision"
     refused = _refused_everywhere(facts)
     columns = [site.id for site in facts.factory.sites if site.id in sites or any(site.id == s for _, _, s in refused)]
@@ -59,6 +56,13 @@ def placed(facts: Facts) -> tuple[str, Html]:
         aria_label="What runs where",
         tabindex="0",
     )
+
+
+def _lowered(facts: Facts) -> list[str]:
+    """Titles of workloads that run below the precision of their checkpoint."""
+    points = {row.point for row in facts.plan.replicas}
+    names = {facts.points[point].workload for point in points if facts.lowered_from(facts.points[point])}
+    return [workload.title for workload in facts.factory.workloads if workload.id in names]
 
 
 def _demands(facts: Facts) -> list[tuple[str, str]]:

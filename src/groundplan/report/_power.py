@@ -108,7 +108,7 @@ def _picture(facts: Facts, site: Site, draws: list[Draw]) -> Html:
             f"{_share(worst.share)}")  # fmt: skip
     caption = tag("figcaption", tag("b", site.title), warning(said) if worst.share >= NEAR_SHARE else said)
     year, month = facts.calendar(0)
-    drawing = steps_under_limit(f"power-{site.id.replace('.', '-')}", steps, year, month)
+    drawing = steps_under_limit(steps, year, month)
     return tag("figure", caption, tag("div", drawing, role="img", aria_label=f"Power at {site.title}: at most {said}."))
 
 

@@ -188,7 +188,7 @@ def staffing(facts: Facts) -> tuple[str, Html]:
         "> Busy",
         "If speed is at the slow end",
     ]
-    return title, table(caption, heads, rows)
+    return title, table(caption, heads, rows, wide=True)
 
 
 def _holds(margin: Margin) -> Html:

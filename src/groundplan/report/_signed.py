@@ -85,7 +85,7 @@ def _picture(facts: Facts, found: tuple[Action, ...]) -> Html:
     said = "; ".join(
         f"{wait.label} by {day_words(action.last_safe)}" for wait, action in zip(waits, shown, strict=True)
     )
-    drawing = tag("div", timeline("sign", waits, year, month), role="img", aria_label=f"{some}, last safe day: {said}")
+    drawing = tag("div", timeline(waits, year, month), role="img", aria_label=f"{some}, last safe day: {said}")
     caption = tag("figcaption", f"{some} by last safe day.")
     return tag("figure", caption, key, drawing)
 

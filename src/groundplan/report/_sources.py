@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from groundplan.catalog import rules_as_of
 from groundplan.report._equipped import source_words
 from groundplan.report._facts import Facts
-from groundplan.report._html import Html, join, listing, table, tag
+from groundplan.report._html import Html, details, join, listing, table, tag
 from groundplan.report._priced import rental_price, token_prices
 from groundplan.report._stated import latency, search, stated
 from groundplan.report._words import count, figure, fixed, month_name, percent, whole
@@ -33,7 +33,7 @@ def assumptions(facts: Facts) -> tuple[str, Html]:
     parts = [
         table("Prices as the file states them, in USD", heads, rows),
         _conventions(facts),
-        _sites(facts),
+        details("Show the sites as the file states them", _sites(facts)),
         stated(facts),
         _catalogue(facts),
     ]

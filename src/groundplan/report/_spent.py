@@ -47,7 +47,7 @@ def over_time(facts: Facts) -> tuple[str, Html]:
     under = f"{_unit(facts, column)}, undiscounted. Credits hang below zero; a bar's figure sums what is above."
     caption = tag("figcaption", under)
     tops = [column.show(sum(v for v in values if v > 0)) for values in totals.values()]
-    drawing = tag("div", stacked_bars("cost", categories, shown, tops), role="img", aria_label=sentence)
+    drawing = tag("div", stacked_bars(categories, shown, tops), role="img", aria_label=sentence)
     return title, join(
         [tag("figure", caption, key, drawing), details("Show these numbers as a table", _groups(facts, totals, column))]
     )
@@ -68,7 +68,8 @@ def by_line(facts: Facts) -> tuple[str, Html]:
     left_out = ", ".join(name.replace("_", " ") for name in NOT_CASH)
     said = "The present value discounts each period at its middle and the residual at the end of the plan."
     note = tag("p", f"Cash leaves out {left_out}. {said}")
-    return title, join([table(f"{_unit(facts, column)}, undiscounted, by plan year", heads, rows, total=True), note])
+    caption = f"{_unit(facts, column)}, undiscounted, by plan year"
+    return title, join([table(caption, heads, rows, total=True, wide=True), note])
 
 
 def _group(facts: Facts, lines: tuple[str, ...], year: int) -> float:
@@ -88,4 +89,4 @@ def _groups(facts: Facts, totals: dict[int, list[float]], column: Column) -> Htm
     ]
     rows.append(["Sum", *(column.show(sum(totals[year])) for year in facts.years)])
     heads = ["Group", *(f"> Year {year}" for year in facts.years)]
-    return table(f"Cost by group in {column.unit}", heads, rows, total=True)
+    return table(f"Cost by group in {column.unit}", heads, rows, total=True, wide=True)

@@ -1,12 +1,17 @@
-"""What one unit costs: an hour of hardware, a token, a robot-hour, a frame; and what stands idle."""
+"""What one unit costs: an hour of hardware, a token, a robot-hour, a part; what stands idle; when owning pays."""
 
 from __future__ import annotations
 
-from groundplan.finance import UnitCosts, unit_costs
+from collections.abc import Iterator
+
+from groundplan.finance import HourCost, UnitCosts, break_even_utilisation, unit_costs
 from groundplan.report._facts import Facts
-from groundplan.report._html import Html, join, table, tag
+from groundplan.report._html import Html, join, table, tag, warning
+from groundplan.report._priced import rental_price
 from groundplan.report._words import figure, percent
 from groundplan.verify import ledger
+
+TERMS = {"on-demand": "on demand", "1y": "for a year", "3y": "for three years"}
 
 
 def units(facts: Facts) -> tuple[str, Html]:
@@ -24,18 +29,22 @@ def units(facts: Facts) -> tuple[str, Html]:
         f"{how.hours_per_month:g} h a month, {how.hours_per_year:g} h a year. Value of service and penalties are "
         "left out. Available counts every hour in place, allocated those held by replicas and gangs, utilised the busy."
     )
-    parts = [_workloads(facts, costs), _hours(facts, costs), tag("p", note, class_="under")]
-    return title, join(parts)
+    tables = [_workloads(facts, costs), _hours(facts, costs), _against_rent(facts, costs), _ahead(facts)]
+    return title, join([*tables, tag("p", note, class_="under")])
 
 
 def _workloads(facts: Facts, costs: UnitCosts) -> Html:
     rows = [
-        [f"{facts.workloads[row.workload].title}: {unit.unit}", _usd(unit.usd), _usd(unit.usd_with_idle)]
+        [
+            join([facts.workloads[row.workload].title, tag("br"), tag("small", unit.unit)]),
+            _usd(unit.usd),
+            _usd(unit.usd_with_idle),
+        ]
         for row in costs.workloads
         for unit in row.units
     ]
-    heads = ["Unit", "> What it holds", "> With its part of the idle"]
-    return table("Levelised cost of a unit at its service level, USD", heads, rows)
+    heads = ["Workload, unit", "> What it holds", "> With its part of the idle"]
+    return table("Levelised cost of a unit at its service level, USD", heads, rows, wide=True)
 
 
 def _hours(facts: Facts, costs: UnitCosts) -> Html:
@@ -51,7 +60,52 @@ def _hours(facts: Facts, costs: UnitCosts) -> Html:
         if row.tenure != "all" or not row.site
     ]
     heads = ["Hour of hardware", "> Available", "> Allocated", "> Utilised", "> Utilisation"]
-    return table("Levelised cost of an hour, idle included, USD", heads, rows)
+    return table("Levelised cost of an hour, idle included, USD", heads, rows, wide=True)
+
+
+# --- when owning pays ---
+
+
+def _against_rent(facts: Facts, costs: UnitCosts) -> Html:
+    """Utilisation from which own GPU-hours cost no more than rented ones, by offer of the file."""
+    own = next((row for row in costs.hours if (row.site, row.unit, row.tenure) == ("", "GPU-hour", "own")), None)
+    rows = list(_break_evens(facts, own)) if own and own.npv_usd >= 0 else []
+    if not rows or own is None:
+        return Html("")
+    caption = (
+        f"Break-even utilisation: from when an own GPU-hour, USD {figure(own.usd_per_available)} whether used or not, "
+        f"costs no more than a rented hour of use. In this plan {percent(own.utilised_share)} of own hours are used. "
+        "Hold it against the same card: an hour of another one is another hour."
+    )
+    return table(caption, ["Rented instead", "> USD a GPU-hour", "> Owning pays from", "In this plan"], rows, wide=True)
+
+
+def _break_evens(facts: Facts, own: HourCost) -> Iterator[list[object]]:
+    for offer in facts.factory.rentals:
+        server = facts.server(offer.server)
+        hourly = rental_price(facts, offer)[0] / server.accelerators_count if server.accelerators_count else 0.0
+        if hourly <= 0:
+            continue
+        needed = break_even_utilisation(own.usd_per_available, hourly)
+        pays = own.utilised_share >= needed
+        named = f"{server.name}, {TERMS[offer.term]}, {facts.places[offer.site]}"
+        share = percent(needed) if needed <= 1 else "never"
+        yield [named, figure(hourly), share, "own is cheaper" if pays else warning("rent is cheaper")]
+
+
+def _ahead(facts: Facts) -> Html:
+    """Break-even month against each way."""
+    rows = [
+        [
+            row.title,
+            "not inside the plan" if row.ahead_from_month is None else f"month {row.ahead_from_month:.0f}",
+            facts.money.span(*row.dearer_usd),
+        ]
+        for row in (facts.comparison.alternatives if facts.comparison else ())
+        if row.dearer_usd
+    ]
+    caption = "Break-even month: from when on this plan has cost less discounted cash than the other way, for good"
+    return table(caption, ["Way", "> Ahead from", "> Dearer by, present value"], rows, wide=True) if rows else Html("")
 
 
 def _usd(value: float | None) -> str:

@@ -68,6 +68,14 @@ def sentence_list(words: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def span(low: str, high: str) -> str:
+    """``3–5 %``: an interval, its unit once; one value where both are shown alike."""
+    if low == high:
+        return low
+    shared = SPACE + low.rpartition(SPACE)[2]
+    return f"{low.removesuffix(shared)}–{high}" if SPACE in low and high.endswith(shared) else f"{low}–{high}"
+
+
 @dataclass(frozen=True, slots=True)
 class Money:
     """US dollars shown in the report currency at one stated rate."""
@@ -80,6 +88,14 @@ class Money:
         value = usd * self.per_usd
         size, unit = next(((s, u) for s, u in SCALES if abs(value) >= s), (1.0, ""))
         return f"{self.currency}{SPACE}{figure(value / size)}" + (f"{SPACE}{unit}" if unit else "")
+
+    def span(self, low_usd: float, high_usd: float) -> str:
+        """``KRW 593–797 m``: one unit for both ends, three significant digits of the larger."""
+        column = self.column([low_usd, high_usd], least=1.0)
+        currency, _, unit = column.unit.partition(SPACE)
+        low, high = (column.value(usd) for usd in (low_usd, high_usd))
+        ends = (figure(value) if abs(value) >= 1 else fixed(value, 2) for value in (low, high))
+        return f"{currency}{SPACE}{span(*ends)}" + (f"{SPACE}{unit}" if unit else "")
 
     def column(self, usd: Iterable[float], least: float = 1.0) -> Column:
         """One unit for a whole table: the largest in which its largest entry is at least `least`."""
