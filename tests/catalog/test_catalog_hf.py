@@ -54,13 +54,66 @@ EXAONE = {
     "sliding_window_pattern": "LLLG", "max_position_embeddings": 131072, "tie_word_embeddings": False,
     "torch_dtype": "bfloat16",
 }  # fmt: skip
+QWEN_HYBRID = {
+    "model_type": "qwen3_5_moe", "vision_config": {"hidden_size": 1152}, "image_token_id": 248056,
+    "text_config": {
+        "model_type": "qwen3_5_moe_text", "hidden_size": 4096, "num_hidden_layers": 60, "num_attention_heads": 32,
+        "num_key_value_heads": 2, "head_dim": 256, "vocab_size": 248320, "max_position_embeddings": 262144,
+        "num_experts": 512, "num_experts_per_tok": 10, "moe_intermediate_size": 1024, "dtype": "bfloat16",
+        "shared_expert_intermediate_size": 1024, "attn_output_gate": True, "full_attention_interval": 4,
+        "layer_types": [*["linear_attention"] * 3, "full_attention"] * 15, "linear_conv_kernel_dim": 4,
+        "linear_key_head_dim": 128, "linear_num_key_heads": 16, "linear_num_value_heads": 64,
+        "linear_value_head_dim": 128, "mtp_num_hidden_layers": 1, "mamba_ssm_dtype": "float32",
+    },
+}  # fmt: skip
+NEMOTRON = {
+    "model_type": "nemotron_h", "hidden_size": 4096, "num_hidden_layers": 88, "num_attention_heads": 32,
+    "num_key_value_heads": 2, "head_dim": 128, "intermediate_size": 2688, "vocab_size": 131072, "n_groups": 8,
+    "hybrid_override_pattern": "MEMEMEM*" + "EMEMEMEM*" * 2 + "EMEMEMEMEM*" * 4 + "EMEMEMEM*EMEMEMEME",
+    "mamba_num_heads": 128, "mamba_head_dim": 64, "ssm_state_size": 128, "conv_kernel": 4, "mlp_hidden_act": "relu2",
+    "n_routed_experts": 512, "num_experts_per_tok": 22, "n_shared_experts": 1, "moe_intermediate_size": 2688,
+    "moe_latent_size": 1024, "moe_shared_expert_intermediate_size": 5376, "num_nextn_predict_layers": 1,
+    "max_position_embeddings": 262144, "dtype": "bfloat16", "tie_word_embeddings": False, "expand": 2,
+}  # fmt: skip
+GLM = {
+    "model_type": "glm_moe_dsa", "hidden_size": 6144, "intermediate_size": 12288, "num_hidden_layers": 78,
+    "num_attention_heads": 64, "num_key_value_heads": 64, "head_dim": 64, "vocab_size": 154880, "q_lora_rank": 2048,
+    "kv_lora_rank": 512, "qk_rope_head_dim": 64, "qk_nope_head_dim": 192, "qk_head_dim": 256, "v_head_dim": 256,
+    "n_routed_experts": 256, "num_experts_per_tok": 8, "n_shared_experts": 1, "moe_intermediate_size": 2048,
+    "first_k_dense_replace": 3, "moe_layer_freq": 1, "index_n_heads": 32, "index_head_dim": 128, "index_topk": 2048,
+    "num_nextn_predict_layers": 1, "max_position_embeddings": 202752, "dtype": "bfloat16",
+    "tie_word_embeddings": False, "indexer_rope_interleave": True,
+}  # fmt: skip
+MINIMAX = {
+    "model_type": "minimax_m3", "hidden_size": 6144, "dense_intermediate_size": 12288, "intermediate_size": 3072,
+    "moe_intermediate_size": 3072, "shared_intermediate_size": 3072, "n_shared_experts": 1, "num_hidden_layers": 60,
+    "num_attention_heads": 64, "num_key_value_heads": 4, "head_dim": 128, "vocab_size": 200064,
+    "num_local_experts": 128, "num_experts_per_tok": 4, "moe_layer_freq": [0] * 3 + [1] * 57,
+    "sparse_attention_config": {
+        "sparse_attention_freq": [0] * 3 + [1] * 57, "sparse_block_size": 128, "sparse_topk_blocks": 16,
+        "sparse_index_dim": 128, "sparse_num_index_heads": 4,
+    },
+    "num_nextn_predict_layers": 1, "num_mtp_modules": 7, "max_position_embeddings": 1048576,
+    "torch_dtype": "bfloat16", "attention_output_gate": False,
+}  # fmt: skip
+LLAMA4 = {
+    "model_type": "llama4", "vision_config": {"hidden_size": 1408},
+    "text_config": {
+        "model_type": "llama4_text", "hidden_size": 5120, "intermediate_size": 8192, "intermediate_size_mlp": 16384,
+        "num_hidden_layers": 48, "num_attention_heads": 40, "num_key_value_heads": 8, "head_dim": 128,
+        "vocab_size": 202048, "num_local_experts": 128, "num_experts_per_tok": 1, "interleave_moe_layer_step": 2,
+        "attention_chunk_size": 8192, "max_position_embeddings": 1048576, "torch_dtype": "bfloat16",
+    },
+}  # fmt: skip
+HYBRIDS = [QWEN_HYBRID, NEMOTRON, GLM, MINIMAX, LLAMA4]
 
 
 @pytest.mark.parametrize(
     ("config", "name"),
     [
         (LLAMA, "llama-3.1-8b"), (QWEN_MOE, "qwen3-30b-a3b"), (DEEPSEEK, "deepseek-v3"), (GPT_OSS, "gpt-oss-120b"),
-        (GEMMA, "gemma-3-27b"), (EXAONE, "exaone-4.0-32b"),
+        (GEMMA, "gemma-3-27b"), (EXAONE, "exaone-4.0-32b"), (QWEN_HYBRID, "qwen3.5-397b-a17b"), (GLM, "glm-5"),
+        (NEMOTRON, "nemotron-3-super-120b-a12b"), (MINIMAX, "minimax-m3"), (LLAMA4, "llama-4-maverick"),
     ],
 )  # fmt: skip
 def test_a_config_gives_the_card_of_the_catalogue(config: dict, name: str):
@@ -110,6 +163,28 @@ def test_what_is_not_understood_is_refused(change: dict, key: str):
         model_from_hf_config({**LLAMA, **change}, name="mine")
 
 
+@pytest.mark.parametrize(
+    ("base", "change", "key"),
+    [
+        (NEMOTRON, {"hybrid_override_pattern": "MEX*" * 22}, "hybrid_override_pattern"),
+        (NEMOTRON, {"hybrid_override_pattern": "ME*"}, "hybrid_override_pattern"),
+        (NEMOTRON, {"linear_num_value_heads": 64}, "linear_num_value_heads"),
+        (NEMOTRON, {"moe_shared_expert_intermediate_size": 5377}, "moe_shared_expert_intermediate_size"),
+        (MINIMAX, {"moe_layer_freq": [0, 1]}, "moe_layer_freq"),
+        (MINIMAX, {"sparse_attention_config": {"sparse_block_size": 128}}, "sparse_attention_config"),
+        (MINIMAX, {"attention_output_gate": True}, "attention_output_gate"),
+        (MINIMAX, {"attn_type_list": [0] * 60}, "attn_type_list"),
+        (GLM, {"indexer_types": ["full"]}, "indexer_types"),
+        (QWEN_HYBRID, {"text_config": {**QWEN_HYBRID["text_config"], "attn_output_gate": False}}, "attn_output_gate"),
+        (QWEN_HYBRID, {"text_config": {**QWEN_HYBRID["text_config"], "layer_types": ["x"] * 60}}, "layer_types"),
+        (QWEN_HYBRID, {"text_config": {**QWEN_HYBRID["text_config"], "num_hidden_layers": 61}}, "layer_types"),
+    ],
+)
+def test_layers_that_are_not_understood_are_refused(base: dict, change: dict, key: str):
+    with pytest.raises(CatalogError, match=f"mine/config.json: key {key}: "):
+        model_from_hf_config({**base, **change}, name="mine")
+
+
 def test_unreadable_files_are_named(tmp_path: Path):
     broken = tmp_path / "config.json"
     broken.write_bytes(b"\x00{")
@@ -149,7 +224,9 @@ def test_compressed_tensors_of_an_unread_format_are_refused():
         model_from_hf_config(_packed(type="int", num_bits=3), name="m")
 
 
-@pytest.mark.parametrize("base", [LLAMA, QWEN_MOE, DEEPSEEK, GPT_OSS, GEMMA, EXAONE], ids=lambda c: c["model_type"])
+@pytest.mark.parametrize(
+    "base", [LLAMA, QWEN_MOE, DEEPSEEK, GPT_OSS, GEMMA, EXAONE, *HYBRIDS], ids=lambda c: c["model_type"]
+)
 def test_a_value_of_the_wrong_type_never_gets_past_the_reader_as_another_error(base):
     for key in base:
         for value in ("x", -1, 0, 1.5, [], {}, True, [1], {"a": 1}, 10**40):

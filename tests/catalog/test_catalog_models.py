@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from groundplan.catalog import Catalog, MlaArch, ModelCard, TransformerArch, VisionArch, VlaArch, WorldArch
+from groundplan.catalog import (
+    Catalog,
+    MlaArch,
+    ModelCard,
+    RecurrentArch,
+    SparseAttention,
+    TransformerArch,
+    VisionArch,
+    VlaArch,
+    WorldArch,
+)
 from groundplan.errors import CatalogError
 
 CATALOG = Catalog.default()
@@ -69,6 +79,87 @@ def test_latent_attention_counts_its_five_projections():
     arch = TransformerArch(layers=1, hidden=7, heads=2, kv_heads=2, head_dim=4, ffn=1, vocab=1, mla=mla)
     down_q, up_q, down_kv, up_kv, out = 7 * 6, 6 * 2 * (4 + 2), 7 * (5 + 2), 5 * 2 * (4 + 3), 2 * 3 * 7
     assert arch.attention_params() == down_q + up_q + down_kv + up_kv + out
+
+
+@pytest.mark.parametrize(
+    ("name", "total", "active"),
+    [
+        # Sums over the published checkpoint headers, without the layers for multi-token prediction.
+        ("nemotron-3-super-120b-a12b", 123_611_012_096 - 2_942_324_736, 12_770_216_960),
+        ("qwen3-next-80b-a3b", 79_674_391_296, 3_874_929_408),
+    ],
+)
+def test_hybrids_match_their_checkpoints(name: str, total: int, active: int):
+    arch = CATALOG.model(name).transformer()
+    assert arch.weights_params() == pytest.approx(total, rel=2e-4)
+    assert arch.active_params() == pytest.approx(active, rel=2e-3)
+
+
+def test_multi_token_prediction_layers_match_their_checkpoint():
+    arch = CATALOG.model("nemotron-3-super-120b-a12b").transformer()
+    assert arch.mtp_params() == pytest.approx(2_942_324_736, rel=1e-3)
+    without = arch.model_copy(update={"mtp_layers": 0})
+    assert (without.mtp_params(), without.weights_params()) == (0, arch.weights_params())
+
+
+@pytest.mark.parametrize(("kind", "scalars"), [("mamba2", 1), ("gated_delta", 2), ("lightning", 0)])
+def test_a_recurrent_layer_counts_its_projections_and_keeps_one_matrix_a_head(kind, scalars: int):
+    layer = RecurrentArch(kind=kind, layers=1, heads=6, head_dim=5, key_heads=2, state_dim=3, conv_kernel=4)
+    value, query = 6 * 5, 2 * 3
+    into, out, taps = 7 * (2 * value + 2 * query + scalars * 6), value * 7, 4 * (value + 2 * query)
+    assert layer.params(7) == into + out + taps
+    assert layer.state_values() == 6 * 5 * 3 + 3 * (value + 2 * query)
+    assert layer.model_copy(update={"conv_kernel": 0}).state_values() == 6 * 5 * 3
+
+
+@given(st.integers(0, 5), st.integers(0, 5), st.integers(0, 5))
+def test_layers_of_one_block_each_add_up(mixers: int, attention: int, feeds: int):
+    """Blocks of one kind (Nemotron-H): their parameters sum, and only attention layers hold a KV cache."""
+    mamba = {"kind": "mamba2", "layers": 1 + mixers, "heads": 2, "head_dim": 4, "key_heads": 1, "state_dim": 3}
+    arch = TransformerArch(
+        layers=1 + mixers + attention + feeds, hidden=8, heads=2, kv_heads=1, head_dim=4, ffn=16, vocab=10,
+        gated=False, attention_layers=attention, ffn_layers=feeds, recurrent=mamba,
+    )  # fmt: skip
+    attend, feed, mix = 2 * 8 * 4 * (2 + 1), 2 * 8 * 16, 8 * (2 * 8 + 2 * 3 + 2) + 8 * 8
+    assert arch.weights_params() == attention * attend + feeds * feed + (1 + mixers) * mix + 2 * 8 * 10
+    assert (arch.attention_count, arch.block_count) == (attention, arch.layers)
+
+
+def test_latent_experts_work_in_their_own_width():
+    arch = TransformerArch(
+        layers=1, hidden=8, heads=2, kv_heads=1, head_dim=4, ffn=1, vocab=1, experts=5, experts_active=2,
+        experts_shared=3, moe_ffn=6, moe_latent=4,
+    )  # fmt: skip
+    assert arch.expert_params() == 3 * 4 * 6
+    assert arch.moe_params(2) == 2 * 3 * 4 * 6 + 3 * 3 * 8 * 6 + 8 * 5 + 2 * 8 * 4
+
+
+def test_an_indexer_and_a_gate_add_their_projections():
+    base = TransformerArch(layers=2, hidden=8, heads=2, kv_heads=1, head_dim=4, ffn=16, vocab=10)
+    sparse = SparseAttention(top_tokens=4, index_heads=3, index_dim=5, layers=1)
+    assert sparse.params(8, 6) == 6 * 3 * 5 + 8 * (5 + 3)
+    indexed = base.model_copy(update={"sparse": sparse})
+    assert indexed.weights_params() == base.weights_params() + sparse.params(8, 8)
+    gated = base.model_copy(update={"attention_gate": True})
+    assert gated.weights_params() == base.weights_params() + 2 * 8 * 8
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"attention_layers": 5}, {"ffn_layers": 5},
+        {"attention_layers": 1, "sliding_window_tokens": 8, "global_layers": 2},
+        {"recurrent": {"kind": "mamba2", "layers": 5, "heads": 1, "head_dim": 1, "key_heads": 1, "state_dim": 1}},
+        {"recurrent": {"kind": "mamba2", "layers": 2, "heads": 1, "head_dim": 1, "key_heads": 1, "state_dim": 1},
+         "attention_layers": 3},
+        {"ffn_layers": 2, "dense_layers": 3}, {"mtp_layers": -1},
+        {"sparse": {"top_tokens": 4, "index_heads": 1, "index_dim": 1, "layers": 5}},
+    ],
+)  # fmt: skip
+def test_layers_that_do_not_add_up_are_refused(change: dict):
+    base = {"layers": 4, "hidden": 8, "heads": 4, "kv_heads": 2, "head_dim": 2, "ffn": 16, "vocab": 32}
+    with pytest.raises(ValidationError):
+        TransformerArch(**{**base, **change})
 
 
 @pytest.mark.parametrize(

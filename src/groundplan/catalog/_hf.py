@@ -9,58 +9,31 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from groundplan.catalog._base import Precision
+from groundplan.catalog._hf_hybrid import layer_mix, sparse_attention
+from groundplan.catalog._hf_reader import STATE_HEAD_DIM, STATE_KV_HEADS, TIED_BY_DEFAULT, Reader
 from groundplan.catalog._models import MlaArch, ModelCard, TransformerArch
 from groundplan.errors import CatalogError, Issue
 from groundplan.spec import Source
 
-# model_type -> whether embeddings are tied when the key is absent (default of the model's class).
-TIED_BY_DEFAULT: Mapping[str, bool | None] = {
-    "llama": False, "mistral": False, "mixtral": False, "qwen2": False, "qwen2_moe": False, "qwen3": False,
-    "qwen3_moe": False, "deepseek_v2": False, "deepseek_v3": False, "gpt_oss": False, "phi3": False,
-    "gemma": True, "gemma2": True, "gemma3": True, "gemma3_text": True, "smollm3": True, "exaone": None,
-    "exaone4": None, "exaone_moe": None, "solar": None, "solar_open": None, "glm4_moe": None, "kimi_k2": False,
-}  # fmt: skip
-# Classes whose default differs from the usual rule, so that an absent key has to be stated.
-STATE_HEAD_DIM = frozenset({"qwen3", "qwen3_moe", "gemma", "gemma2", "gemma3", "gemma3_text", "gpt_oss"})
-STATE_KV_HEADS = frozenset({"mistral", "mixtral", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "gpt_oss"})
-SAME: tuple[str, ...] = (
-    "_*", "architectures", "model_type", "auto_map", "transformers_version", "*token_id", "*token_index",
-    "*dropout*", "pdrop", "initializer_*", "*_eps", "*epsilon", "rope*", "*rope_theta", "rotary*", "use_cache",
-    "output_*", "return_dict", "attention_bias", "mlp_bias", "qkv_bias", "lm_head_bias", "bias", "pretraining_tp",
-    "hidden_act", "hidden_activation", "activation_function", "*logit_softcapping", "query_pre_attn_scalar",
-    "attention_multiplier", "embedding_multiplier", "logits_scaling", "residual_multiplier", "*aux_loss*",
-    "norm_topk_prob", "scoring_func", "topk_method", "topk_group", "n_group", "routed_scaling_factor", "seq_aux",
-    "ep_size", "swiglu_limit", "initial_context_length", "use_qk_norm", "qk_norm", "*layernorm*",
-    "cache_implementation",
-    "num_nextn_predict_layers", "original_max_position_embeddings", "max_window_layers", "partial_rotary_factor",
-    "name", "id2label", "label2id", "num_labels", "problem_type", "unk_token", "gradient_checkpointing",
-    "vision_config",
-    "mm_tokens_per_image", "boi_*", "eoi_*", "no_rope_layer*", "scale_*", "post_norm", "use_bidirectional_attention",
+FFN_WIDTHS = ("dense_intermediate_size", "intermediate_size_mlp", "intermediate_size", "moe_intermediate_size")
+SHARED_WIDTHS = (
+    "shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size",
 )  # fmt: skip
-READ = frozenset({
-    "num_hidden_layers", "num_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "head_dim",
-    "intermediate_size", "vocab_size", "tie_word_embeddings", "max_position_embeddings", "torch_dtype", "dtype",
-    "quantization_config", "num_experts", "n_routed_experts", "num_local_experts", "num_experts_per_tok",
-    "experts_per_token", "moe_intermediate_size", "n_shared_experts", "num_shared_experts", "first_k_dense_replace",
-    "shared_expert_intermediate_size", "moe_layer_freq", "decoder_sparse_step", "mlp_only_layers", "sliding_window",
-    "use_sliding_window", "sliding_window_pattern", "layer_types", "q_lora_rank", "kv_lora_rank", "v_head_dim",
-    "qk_rope_head_dim", "qk_nope_head_dim", "qk_head_dim", "text_config",
-})  # fmt: skip
+LLAMA4_GLOBAL_EVERY = 4
+"""Every fourth layer of Llama 4 has no rotary embedding and sees everything (class default)."""
 DTYPES: Mapping[str, Precision] = {
     "bfloat16": "bf16", "float16": "bf16", "float32": "fp32", "torch.bfloat16": "bf16", "torch.float16": "bf16",
 }  # fmt: skip
-MOST, MOST_LAYERS = 10**8, 10**4
 
 
 def model_from_hf_config(config: Mapping[str, Any] | Path | str, *, name: str) -> ModelCard:
-    """Card of a llama, qwen, mistral, exaone, deepseek, gpt_oss or gemma style configuration.
+    """Card of a llama, qwen, mistral, exaone, deepseek, gpt_oss, gemma, glm, minimax or nemotron style configuration.
 
     `config` is the parsed mapping or the path of a file or of its folder. Raises CatalogError naming the key
     and the file for a missing key, a key of unknown meaning, an unknown `model_type` or an impossible shape.
@@ -70,7 +43,7 @@ def model_from_hf_config(config: Mapping[str, Any] | Path | str, *, name: str) -
     text = raw.get("text_config") or {}
     if not isinstance(text, Mapping):
         raise CatalogError(Issue("hf-config", where, f"key text_config: {text!r} is no mapping", "correct the file"))
-    reader = _Reader({**raw, **text}, where)
+    reader = Reader({**raw, **text}, where)
     reader.refuse_unknown()
     try:
         arch = _arch(reader)
@@ -99,50 +72,7 @@ def _read(config: Mapping[str, Any] | Path | str, name: str) -> tuple[Mapping[st
     return parsed, str(path)
 
 
-class _Reader:
-    """Reads keys of one configuration and names key and file when it cannot."""
-
-    def __init__(self, keys: Mapping[str, Any], where: str) -> None:
-        self.keys, self.where = keys, where
-        self.type = str(keys.get("model_type", ""))
-        if self.type not in TIED_BY_DEFAULT:
-            known = ", ".join(sorted(TIED_BY_DEFAULT))
-            raise self.error("model_type", f"unknown {self.type!r}", f"known: {known}")
-
-    def error(self, key: str, what: str, fix: str) -> CatalogError:
-        return CatalogError(Issue("hf-config", self.where, f"key {key}: {what}", fix))
-
-    def refuse_unknown(self) -> None:
-        strange = [k for k in self.keys if k not in READ and not any(fnmatchcase(k, same) for same in SAME)]
-        if strange:
-            fix = "it may change shape or size; remove it if it does not, else add a card to the catalogue"
-            raise CatalogError([Issue("hf-config", self.where, f"key {key}: unknown meaning", fix) for key in strange])
-
-    def first(self, *names: str) -> Any:
-        return next((self.keys[name] for name in names if self.keys.get(name) is not None), None)
-
-    def whole(self, *names: str) -> int:
-        value = self.first(*names)
-        if isinstance(value, bool) or not isinstance(value, int):
-            what = "missing" if value is None else f"{value!r} is not a whole number"
-            raise self.error(names[0], what, "state it in the file")
-        if not 1 <= value <= MOST:
-            raise self.error(names[0], f"is not between 1 and {MOST:,}", "correct the file")
-        return value
-
-    def layers(self) -> int:
-        """Number of layers."""
-        layers = self.whole("num_hidden_layers", "num_layers")
-        if layers > MOST_LAYERS:
-            raise self.error("num_hidden_layers", f"is above {MOST_LAYERS:,}", "correct the file")
-        return layers
-
-    def unless(self, key: str, allowed: object) -> None:
-        if self.keys.get(key) not in (None, allowed):
-            raise self.error(key, f"{self.keys[key]!r} is not supported yet", "add a card to the catalogue")
-
-
-def _arch(r: _Reader) -> TransformerArch:
+def _arch(r: Reader) -> TransformerArch:
     heads, hidden = r.whole("num_attention_heads"), r.whole("hidden_size")
     mla = _mla(r)
     kv_default = None if r.type in STATE_KV_HEADS else heads
@@ -153,30 +83,33 @@ def _arch(r: _Reader) -> TransformerArch:
         "heads": heads,
         "kv_heads": r.first("num_key_value_heads") or kv_default or r.whole("num_key_value_heads"),
         "head_dim": mla.nope_dim if mla else _head_dim(r, hidden, heads),
-        "ffn": r.whole("intermediate_size"),
+        "ffn": r.whole(*FFN_WIDTHS),
+        "gated": "relu2" not in (r.first("mlp_hidden_act"), r.first("hidden_act")),
         "vocab": r.whole("vocab_size"),
         "tied_embeddings": _tied(r),
         "mla": mla,
         "sliding_window_tokens": window,
         "global_layers": global_layers,
+        "sparse": sparse_attention(r),
+        "mtp_layers": r.count("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules"),
     }
-    return TransformerArch.model_validate({**shape, **_experts(r)})
+    return TransformerArch.model_validate({**shape, **_experts(r), **layer_mix(r)})
 
 
-def _head_dim(r: _Reader, hidden: int, heads: int) -> int:
-    if r.first("head_dim") is not None or r.type in STATE_HEAD_DIM or hidden % heads:
-        return r.whole("head_dim")
+def _head_dim(r: Reader, hidden: int, heads: int) -> int:
+    if r.first("head_dim", "attention_head_dim") is not None or r.type in STATE_HEAD_DIM or hidden % heads:
+        return r.whole("head_dim", "attention_head_dim")
     return hidden // heads
 
 
-def _tied(r: _Reader) -> bool:
+def _tied(r: Reader) -> bool:
     value = r.keys.get("tie_word_embeddings", TIED_BY_DEFAULT[r.type])
     if not isinstance(value, bool):
         raise r.error("tie_word_embeddings", "missing", "state true or false in the file")
     return value
 
 
-def _mla(r: _Reader) -> MlaArch | None:
+def _mla(r: Reader) -> MlaArch | None:
     if r.first("kv_lora_rank") is None:
         return None
     return MlaArch(
@@ -185,10 +118,9 @@ def _mla(r: _Reader) -> MlaArch | None:
     )  # fmt: skip
 
 
-def _experts(r: _Reader) -> dict[str, int]:
+def _experts(r: Reader) -> dict[str, int]:
     if not r.first("num_experts", "n_routed_experts", "num_local_experts"):
         return {}
-    r.unless("moe_layer_freq", 1)
     r.unless("decoder_sparse_step", 1)
     r.unless("mlp_only_layers", [])
     width = r.whole("moe_intermediate_size", "intermediate_size")
@@ -197,19 +129,36 @@ def _experts(r: _Reader) -> dict[str, int]:
         "experts_active": r.whole("num_experts_per_tok", "experts_per_token"),
         "experts_shared": _shared(r, width),
         "moe_ffn": width,
-        "dense_layers": r.first("first_k_dense_replace") or 0,
+        "moe_latent": r.count("moe_latent_size"),
+        "dense_layers": _dense_layers(r),
     }
 
 
-def _shared(r: _Reader, width: int) -> int:
-    shared_width = r.first("shared_expert_intermediate_size") or 0
+def _dense_layers(r: Reader) -> int:
+    """Layers without experts: the leading ones, those that a list marks, or all but every n-th."""
+    marked, step = r.first("moe_layer_freq"), r.count("interleave_moe_layer_step")
+    if isinstance(marked, list):
+        if len(marked) != r.layers() or set(marked) - {0, 1}:
+            raise r.error("moe_layer_freq", f"is no list of 0 and 1 for {r.layers()} layers", "correct the file")
+        return marked.count(0)
+    r.unless("moe_layer_freq", 1)
+    return r.layers() - r.layers() // step if step else r.first("first_k_dense_replace") or 0
+
+
+def _shared(r: Reader, width: int) -> int:
+    if r.type in ("llama4", "llama4_text"):
+        return 1
+    key = next((k for k in SHARED_WIDTHS if r.first(k)), SHARED_WIDTHS[0])
+    shared_width = r.count(key)
     if shared_width % width:
-        raise r.error("shared_expert_intermediate_size", f"{shared_width} is no multiple of {width}", "add a card")
+        raise r.error(key, f"{shared_width} is no multiple of {width}", "add a card")
     return shared_width // width or r.first("n_shared_experts", "num_shared_experts") or 0
 
 
-def _window(r: _Reader) -> tuple[int | None, int | None]:
+def _window(r: Reader) -> tuple[int | None, int | None]:
     """(window in tokens, layers with full attention); (None, None) = full attention everywhere."""
+    if r.first("attention_chunk_size") is not None:
+        return r.whole("attention_chunk_size"), r.layers() // LLAMA4_GLOBAL_EVERY
     if r.first("sliding_window") is None or r.keys.get("use_sliding_window") is False:
         return None, None
     layers = r.layers()
@@ -225,7 +174,7 @@ def _window(r: _Reader) -> tuple[int | None, int | None]:
     raise r.error("layer_types", "missing beside sliding_window", "state which layers have full attention")
 
 
-def _full_layers(r: _Reader, kinds: object, layers: int) -> int:
+def _full_layers(r: Reader, kinds: object, layers: int) -> int:
     if not isinstance(kinds, list):
         raise r.error("layer_types", f"{kinds!r} is no list", "name the attention of each layer")
     strange = sorted({str(kind) for kind in kinds} - {"full_attention", "sliding_attention"})
@@ -235,7 +184,7 @@ def _full_layers(r: _Reader, kinds: object, layers: int) -> int:
     return kinds.count("full_attention")
 
 
-def _precision(r: _Reader) -> Precision:
+def _precision(r: Reader) -> Precision:
     quantized = r.first("quantization_config")
     if quantized is not None and not isinstance(quantized, Mapping):
         raise r.error("quantization_config", f"{quantized!r} is no mapping", "give the block of the checkpoint")
@@ -247,7 +196,7 @@ def _precision(r: _Reader) -> Precision:
     return DTYPES[value]
 
 
-def _quantized(r: _Reader, quantized: Mapping[str, Any]) -> Precision:
+def _quantized(r: Reader, quantized: Mapping[str, Any]) -> Precision:
     method = str(quantized.get("quant_method", "")).casefold()
     algorithm = str(quantized.get("quant_algo", "")).casefold()
     bits = quantized.get("bits") or (4 if quantized.get("load_in_4bit") else 8 if quantized.get("load_in_8bit") else 0)
@@ -262,7 +211,7 @@ def _quantized(r: _Reader, quantized: Mapping[str, Any]) -> Precision:
     raise r.error("quantization_config", f"unknown format {method or algorithm!r}", "state fp8, mxfp4, awq or gptq")
 
 
-def _compressed(r: _Reader, quantized: Mapping[str, Any]) -> Precision:
+def _compressed(r: Reader, quantized: Mapping[str, Any]) -> Precision:
     """Format of the weights (compressed-tensors); groups of more than one format are refused."""
     groups = quantized.get("config_groups")
     weights = [group.get("weights") or {} for group in groups.values()] if isinstance(groups, Mapping) else []
