@@ -12,6 +12,7 @@ from groundplan.catalog import Catalog
 from groundplan.plan import Plan
 from groundplan.report import render
 from groundplan.spec import Factory, LoadedSpec
+from groundplan.study import Alternative, Comparison, Flip, Priced, Stay
 from groundplan.verify import Report, verify
 
 SAMPLE = Path(__file__).resolve().parents[1] / "verify" / "sample.py"
@@ -38,6 +39,28 @@ def case(**changes: Any) -> tuple[Plan, LoadedSpec, Catalog, Report]:
 
 
 @cache
-def page() -> str:
+def page(comparison: Comparison | None = None) -> str:
     """The report of the sample."""
-    return render(*case())
+    return render(*case(), comparison)
+
+
+PRICE = Priced(offer="rent", what="8x L40S, on demand", price_usd=20, unit="node-hour", kind="assumed", who="a quote")
+
+
+@cache
+def compared(**changes: Any) -> Comparison:
+    """Alternatives of the sample: one dearer (with changes), one without a plan."""
+    plan, loaded, _, _ = case()
+    base = {
+        "objective_usd": plan.result.objective_usd, "bound_usd": plan.result.bound_usd, "gap": 0.0,
+        "evaluated_usd": plan.result.objective_usd, "year1_cash_usd": 5e5, "peak_cash_usd": 6e5, "peak_cash_year": 2,
+        "fte": 3, "months_to_full_service": 0,
+    }  # fmt: skip
+    best = Alternative(id="recommended", title="Recommended plan", verdict="recommended", **base)
+    flip = Flip(lever="prices of public cloud nodes", prices=(PRICE,), wins_below=0.5, loses_above=0.6, solves=2)
+    dearer = {"verdict": "dearer", "dearer_usd": (1e6, 1.2e6), "flip": flip, "ahead_from_month": 14.2, **changes}
+    stay = Stay(workload=loaded.factory.workloads[0].id, origin="here", rule="law", why="a rule keeps it")
+    cloud = Alternative(id="public-cloud", title="All in public cloud", stays=(stay,), **{**base, **dearer})
+    none = Alternative(id="colocation", title="All in colocation", verdict="infeasible", reasons=("no room",))
+    rows = best, cloud, none
+    return Comparison(name=plan.name, spec_hash=plan.spec_hash, catalog_hash=plan.catalog_hash, alternatives=rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from report_cases import case
+from report_cases import PRICE, case, compared
 
 from groundplan.finance import unit_costs
 from groundplan.report import Facts, render
@@ -13,28 +13,8 @@ from groundplan.report._brief import NO_PRICE, NOT_COMPARED, changes
 from groundplan.report._data import sovereignty
 from groundplan.report._decision import alternatives, flips
 from groundplan.report._units import units
-from groundplan.study import Alternative, Comparison, Flip, Priced, Stay
+from groundplan.study import Comparison, Flip
 from groundplan.verify import ledger
-
-PRICE = Priced(offer="rent", what="8x L40S, on demand", price_usd=20, unit="node-hour", kind="assumed", who="a quote")
-
-
-def _comparison(**changes: object) -> Comparison:
-    plan = case()[0]
-    base = {
-        "objective_usd": plan.result.objective_usd, "bound_usd": plan.result.bound_usd, "gap": 0.0,
-        "evaluated_usd": plan.result.objective_usd, "year1_cash_usd": 5e5, "peak_cash_usd": 6e5, "peak_cash_year": 2,
-        "fte": 3, "months_to_full_service": 0,
-    }  # fmt: skip
-    best = Alternative(id="recommended", title="Recommended plan", verdict="recommended", **base)
-    flip = Flip(lever="prices of public cloud nodes", prices=(PRICE,), wins_below=0.5, loses_above=0.6, solves=2)
-    dearer = {"verdict": "dearer", "dearer_usd": (1e6, 1.2e6), "flip": flip, "ahead_from_month": 14.2, **changes}
-    stay = Stay(workload=case()[1].factory.workloads[0].id, origin="here", rule="law", why="a rule keeps it")
-    cloud = Alternative(id="public-cloud", title="All in public cloud", stays=(stay,), **{**base, **dearer})
-    none = Alternative(id="colocation", title="All in colocation", verdict="infeasible", reasons=("no room",))
-    return Comparison(
-        name=plan.name, spec_hash=plan.spec_hash, catalog_hash=plan.catalog_hash, alternatives=(best, cloud, none)
-    )
 
 
 def _facts(comparison: Comparison | None) -> Facts:
@@ -48,7 +28,7 @@ def test_without_alternatives_the_page_says_how_to_get_them() -> None:
 
 
 def test_the_title_states_the_proved_margin_of_the_next_way() -> None:
-    title, body = alternatives(_facts(_comparison()))
+    title, body = alternatives(_facts(compared()))
     assert title.startswith("The next way, all in public cloud, costs at least ")
     assert "All in colocation" in body
     assert re.search(r"no such plan\.</span> No room\.", body)
@@ -57,29 +37,29 @@ def test_the_title_states_the_proved_margin_of_the_next_way() -> None:
 
 
 def test_a_tie_is_written_as_a_tie() -> None:
-    title, body = alternatives(_facts(_comparison(verdict="undecided", dearer_usd=(-1e3, 1e5))))
+    title, body = alternatives(_facts(compared(verdict="undecided", dearer_usd=(-1e3, 1e5))))
     assert "cannot be told apart" in title
     assert "cannot be told apart" in body
 
 
 def test_a_flip_is_an_interval_in_dollars_and_a_threshold_where_assumed() -> None:
-    title, body = flips(_facts(_comparison()))
+    title, body = flips(_facts(compared()))
     assert title == "The answer holds until prices of public cloud nodes fall by 40\N{NO-BREAK SPACE}%"
     row = re.search(r"<tr><th scope=\"row\">All in public cloud: 8x L40S.*?</tr>", body)
     assert row is not None
     assert "10.0–12.0" in row.group(0)
     assert "assumed: a threshold" in row.group(0)
-    (said,) = changes(_facts(_comparison()))
+    (said,) = changes(_facts(compared()))
     assert "fall by 40–50\N{NO-BREAK SPACE}%: then all in public cloud costs less" in said
     assert "USD\N{NO-BREAK SPACE}10.0–12.0 per node-hour instead of 20.0; today's is assumed" in said
 
 
 def test_what_no_price_flips_says_never() -> None:
     flip = Flip(lever="prices of public cloud nodes", prices=(PRICE,), wins_below=None, loses_above=0.01, solves=1)
-    title, body = flips(_facts(_comparison(flip=flip)))
+    title, body = flips(_facts(compared(flip=flip)))
     assert "not even at nothing" in title
     assert "never" in body
-    assert changes(_facts(_comparison(flip=flip))) == [NO_PRICE]
+    assert changes(_facts(compared(flip=flip))) == [NO_PRICE]
 
 
 def test_every_data_class_stands_with_places_and_those_who_could_open_it() -> None:
@@ -102,11 +82,11 @@ def test_unit_costs_on_the_page_are_those_of_finance() -> None:
     assert costs.convention.name in body
 
 
-@pytest.mark.parametrize("compared", [True, False])
-def test_the_first_page_names_what_to_approve_and_what_changes_the_answer(compared: bool) -> None:
-    text = render(*case(), _comparison() if compared else None)
+@pytest.mark.parametrize("is_compared", [True, False])
+def test_the_first_page_names_what_to_approve_and_what_changes_the_answer(is_compared: bool) -> None:
+    text = render(*case(), compared() if is_compared else None)
     header = re.search(r"<header.*?</header>", text, flags=re.DOTALL)
     assert header is not None
     assert "Approve first" in header.group(0)
-    assert ("then all in public cloud costs less" in header.group(0)) is compared
-    assert ("The next best way, all in public cloud, costs " in header.group(0)) is compared
+    assert ("then all in public cloud costs less" in header.group(0)) is is_compared
+    assert ("The next best way, all in public cloud, costs " in header.group(0)) is is_compared

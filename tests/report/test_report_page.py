@@ -6,9 +6,10 @@ import re
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
-from report_cases import case, page
+from report_cases import case, compared, page
 
 from groundplan.errors import Issue
 from groundplan.finance import NOT_CASH
@@ -76,6 +77,29 @@ def test_landmarks_headings_tables_and_pictures_have_names():
     assert len(pictures) >= 3
     assert all(attributes.get("aria-label") for attributes in pictures)
     assert next(attributes for tag, attributes in parsed.tags if tag == "html")["lang"] == "en"
+
+
+def test_headings_step_down_one_level_at_a_time():
+    levels = [int(tag[1]) for tag, _ in tree(page(compared())).tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(below <= above + 1 for above, below in pairwise(levels))
+
+
+def test_what_scrolls_can_be_reached_and_has_a_name():
+    tags = tree(page(compared())).tags
+    stops = [attributes for _, attributes in tags if "tabindex" in attributes]
+    regions = [attributes for _, attributes in tags if attributes.get("role") == "region"]
+    assert len(regions) > 5
+    assert all(attributes.get("aria-label") and attributes.get("tabindex") == "0" for attributes in regions)
+    assert all(attributes["tabindex"] == "0" for attributes in stops)
+
+
+def test_the_page_is_light():
+    """The budget of a report is 250 kB; tables that turn into records and drawings that repeat are what breaks it."""
+    text = page(compared())
+    assert len(text.encode()) < 110_000
+    assert "data-label" not in text
+    assert "pointer-events" not in text
 
 
 def test_nothing_needs_a_network_or_a_script():
