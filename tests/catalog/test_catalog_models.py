@@ -45,10 +45,15 @@ def test_active_parameters_match(card: ModelCard):
     assert 0.97 * without <= card.params_active_b <= 1.03 * full
 
 
-@pytest.mark.parametrize(("name", "tolerance"), [("pi0", 0.02), ("openvla-7b", 0.02), ("gr00t-n1.7", 0.2)])
-def test_robot_policies_match_their_stated_size(name: str, tolerance: float):
-    card = CATALOG.model(name)
-    assert card.weights_params() / 1e9 == pytest.approx(card.params_total_b, rel=tolerance)
+# Publishers round (SmolVLA: 450 M), and of GR00T N1.7 no layer count of every part is public.
+ROUNDED = {"smolvla": 0.03, "gr00t-n1.7": 0.2}
+
+
+@pytest.mark.parametrize(
+    "card", [c for c in CATALOG.models.rows if isinstance(c.arch, VlaArch)], ids=lambda card: card.id
+)
+def test_robot_policies_match_their_stated_size(card: ModelCard):
+    assert card.weights_params() / 1e9 == pytest.approx(card.params_total_b, rel=ROUNDED.get(card.id, 0.02))
 
 
 def test_pi0_is_the_published_2_7_billion_without_embeddings():

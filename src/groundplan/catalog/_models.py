@@ -256,15 +256,22 @@ class VlaArch(Frozen):
     state_tokens: int = Field(default=1, ge=0)
     denoise_steps: int = Field(ge=0)
     decode_tokens: int = Field(default=0, ge=0)
-    """Tokens decoded one by one for one action (autoregressive policies)."""
+    """Tokens decoded one by one for one action (autoregressive policies), or for a chunk: see `decode_per`."""
+    decode_per: Literal["action", "chunk"] = "action"
+    """chunk: `decode_tokens` are those of the whole chunk (compressed actions); 0 = all actions in the prefix pass."""
     chunk_steps: Count
     action_dim: Count | None = None
 
     @model_validator(mode="after")
     def _acts(self) -> Self:
-        if (self.action is None) != (self.denoise_steps == 0) or not (self.action or self.decode_tokens):
+        decodes = self.decode_tokens > 0 or self.decode_per == "chunk"
+        if (self.action is None) != (self.denoise_steps == 0) or not (self.action or decodes):
             raise ValueError("a policy needs an action head with denoise_steps, or decode_tokens")
         return self
+
+    def decoded_tokens(self, chunk_steps: int) -> int:
+        """Tokens that the trunk decodes one by one for a chunk of this many actions; 0 with an action head."""
+        return self.decode_tokens * (chunk_steps if self.decode_per == "action" else 1)
 
     def weights_params(self) -> int:
         """All parameters, embeddings included, projectors left out (below 1 %)."""
