@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from groundplan.plan import OrderRow
 from groundplan.report._equipped import sites, source_words
 from groundplan.report._facts import Facts
-from groundplan.report._html import Html, details, join, table, tag
+from groundplan.report._html import Html, Table, details, join, table, tag
 from groundplan.report._words import count, whole
 from groundplan.spec import RentalOffer
 
@@ -29,6 +29,11 @@ def bought(facts: Facts) -> tuple[str, Html]:
 def _orders(facts: Facts) -> Html:
     if not facts.plan.orders:
         return tag("p", "Everything runs on hardware that is there already or rented, so there is nothing to order.")
+    return orders_table(facts).html()
+
+
+def orders_table(facts: Facts) -> Table:
+    """What is ordered, by site and server."""
     groups: dict[tuple[str, str], list[OrderRow]] = {}
     for order in sorted(facts.plan.orders, key=lambda row: (facts.index[row.period], row.site, row.server)):
         groups.setdefault((order.site, order.server), []).append(order)
@@ -56,7 +61,7 @@ def _orders(facts: Facts) -> Html:
         "and duty; the last column grades it."
     )
     heads = ["What", "Where", "First order", *(f"> Y{year}" for year in facts.years), "> GPUs", "> Price", "Graded"]
-    return table(caption, heads, rows, total=True)
+    return Table(caption, heads, rows, total=True)
 
 
 def _nodes_by_year(facts: Facts, orders: Sequence[OrderRow]) -> list[str]:

@@ -94,24 +94,36 @@ class Rows:
         return cls(plot, False, 44, 0, plot, 0.28, 0.7)
 
 
-def dots(rows: Sequence[Dot]) -> Html:
-    """A dot and an interval per row, with its name and its value; wide and narrow."""
-    return both(lambda width: _dots(rows, Rows.of(width)))
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A drawing at any width, and the sentence that says what it shows."""
+
+    draw: Chart
+    said: str
+
+    def html(self) -> Html:
+        """One drawing for a desk and for paper, and one for a phone; heard as the sentence."""
+        return tag("div", both(self.draw), role="img", aria_label=self.said)
 
 
-def spans(rows: Sequence[Span]) -> Html:
-    """A band per row on a logarithmic scale of multiples of today, which stands as a line at 1; wide and narrow."""
-    return both(lambda width: _spans(rows, Rows.of(width)))
+def dots(rows: Sequence[Dot]) -> Chart:
+    """A dot and an interval per row, with its name and its value."""
+    return lambda width: _dots(rows, Rows.of(width))
 
 
-def timeline(waits: Sequence[Wait], start_year: int, start_month: int) -> Html:
-    """Order, lead time, use, and below it the float up to the last safe day; wide and narrow."""
-    return both(lambda width: _waits(waits, start_year, start_month, Rows.of(width, said=False)))
+def spans(rows: Sequence[Span]) -> Chart:
+    """A band per row on a logarithmic scale of multiples of today, which stands as a line at 1."""
+    return lambda width: _spans(rows, Rows.of(width))
 
 
-def stacked_bars(categories: Sequence[str], series: Sequence[Series], tops: Sequence[str]) -> Html:
-    """Stacked columns, wide for a desk and narrow for a phone; negatives hang below zero, `tops` stand above."""
-    return both(lambda width: _stack(categories, series, tops, width))
+def timeline(waits: Sequence[Wait], start_year: int, start_month: int) -> Chart:
+    """Order, lead time, use, and below it the float up to the last safe day."""
+    return lambda width: _waits(waits, start_year, start_month, Rows.of(width, said=False))
+
+
+def stacked_bars(categories: Sequence[str], series: Sequence[Series], tops: Sequence[str]) -> Chart:
+    """Stacked columns; negatives hang below zero, `tops` stand above."""
+    return lambda width: _stack(categories, series, tops, width)
 
 
 def steps_under_limit(steps: Sequence[Step], start_year: int, start_month: int) -> Html:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from groundplan.report._brief import flips_found
-from groundplan.report._charts import Dot, Span, dots, spans
+from groundplan.report._charts import Dot, Picture, Span, dots, spans
 from groundplan.report._facts import Facts
-from groundplan.report._html import Html, details, join, listing, table, tag, verdict, warning
+from groundplan.report._html import Html, Table, details, join, listing, table, tag, verdict, warning
 from groundplan.report._words import SPACE, Column, count, figure, percent, sentence_list, span, whole
 from groundplan.study import Alternative, Flip
 
@@ -43,23 +43,29 @@ def _title(facts: Facts, rows: list[Alternative]) -> str:
 
 
 def _costs(facts: Facts, rows: list[Alternative]) -> Html:
-    """Present value of each way: from what is proved least to what its plan costs."""
-    planned = [row for row in rows if row.objective_usd is not None and row.verdict != "same"]
-    column = facts.money.column([row.objective_usd or 0.0 for row in planned], least=10)
-    drawn = cost_dots(column, planned)
-    said = "; ".join(f"{dot.label} {dot.said}" for dot in drawn)
-    negative = " Negative where the value of service exceeds the cost." if any(dot.low < 0 for dot in drawn) else ""
-    caption = tag(
-        "figcaption",
+    column = _column(facts, rows)
+    negative = any((row.bound_usd or 0.0) < 0 for row in rows)
+    said = (
         f"Present value of cost, {column.unit}: the dot is what the plan costs, the bar reaches down to what no plan "
-        f"of this kind can undercut.{negative}",
+        f"of this kind can undercut.{' Negative where the value of service exceeds the cost.' if negative else ''}"
     )
-    drawing = tag("div", dots(drawn), role="img", aria_label=f"Present value in {column.unit}: {said}")
-    return tag("figure", caption, drawing)
+    return tag("figure", tag("figcaption", said), ways_picture(facts).html())
 
 
-def cost_dots(column: Column, planned: list[Alternative]) -> list[Dot]:
-    """One dot a way: what its plan costs, and what is proved least."""
+def _column(facts: Facts, rows: list[Alternative]) -> Column:
+    return facts.money.column([row.objective_usd or 0.0 for row in rows], least=10)
+
+
+def ways_picture(facts: Facts) -> Picture:
+    """Present value of each way: from what is proved least to what its plan costs."""
+    rows = list(facts.comparison.alternatives) if facts.comparison else []
+    column = _column(facts, rows)
+    drawn = _dots(column, [row for row in rows if row.objective_usd is not None and row.verdict != "same"])
+    said = "; ".join(f"{dot.label} {dot.said}" for dot in drawn)
+    return Picture(dots(drawn), f"Present value in {column.unit}: {said}")
+
+
+def _dots(column: Column, planned: list[Alternative]) -> list[Dot]:
     return [
         Dot(
             row.title,
@@ -73,6 +79,15 @@ def cost_dots(column: Column, planned: list[Alternative]) -> list[Dot]:
 
 
 def _axes(facts: Facts, rows: list[Alternative]) -> Html:
+    missing = [
+        join([tag("b", row.title), ": ", verdict(False, "no such plan."), " ", why_not(row)])
+        for row in rows
+        if row.objective_usd is None
+    ]
+    return join([ways_table(facts).html(), listing(missing) if missing else ""])
+
+
+def ways_table(facts: Facts) -> Table:
     """The four axes of buyers: cost, security, reliability, people."""
     heads = [
         "Way",
@@ -86,21 +101,15 @@ def _axes(facts: Facts, rows: list[Alternative]) -> Html:
         "> People",
         "> Full service",
     ]
-    planned = [row for row in rows if row.objective_usd is not None]
-    column = facts.money.column([row.objective_usd or 0.0 for row in planned], least=10)
-    lines = [_line(column, row) for row in planned]
-    missing = [
-        join([tag("b", row.title), ": ", verdict(False, "no such plan."), " ", _why_not(row)])
-        for row in rows
-        if row.objective_usd is None
-    ]
+    rows = list(facts.comparison.alternatives) if facts.comparison else []
+    column = _column(facts, rows)
+    lines = [_line(column, row) for row in rows if row.objective_usd is not None]
     caption = (
         f"Money in {column.unit}. Break-even: from when on this plan has cost less cash than that way. Foreign reach: "
         "workloads that somebody outside the law of their data can be made to open. If the uplink dies: what goes on "
         "where it arises. People: at most at any time."
     )
-    made = table(caption, heads, lines, chosen=rows[0].verdict == "recommended")
-    return join([made, listing(missing) if missing else ""])
+    return Table(caption, heads, lines, chosen=bool(rows) and rows[0].verdict == "recommended")
 
 
 def _line(column: Column, row: Alternative) -> list[object]:
@@ -128,7 +137,8 @@ def _from(months: int) -> str:
     return f"month{SPACE}{months + 1}" if months else "day one"
 
 
-def _why_not(row: Alternative) -> str:
+def why_not(row: Alternative) -> str:
+    """Why a way has no plan."""
     if row.verdict == "no-plan":
         return "None was found in time."
     more = f"; and {len(row.reasons) - 1} more reasons" if len(row.reasons) > 1 else ""
@@ -185,17 +195,14 @@ def flips(facts: Facts) -> tuple[str, Html]:
         "prices, proved by its plan; above it, dearer, proved by a bound. Prices that are assumed make a threshold "
         "to check quotes against, no verdict."
     )
-    drawn = flip_spans(facts)
-    said = "; ".join(f"{span.label}: {span.said}" for span in drawn)
-    drawing = tag("div", spans(drawn), role="img", aria_label=f"Price as a share of today's: {said}")
     caption = tag("figcaption", FLIPS)
-    figure_ = tag("figure", caption, drawing)
+    figure_ = tag("figure", caption, flips_picture(facts).html())
     return title, join([tag("p", under, class_="under"), figure_, _prices(facts, found)])
 
 
-def flip_spans(facts: Facts) -> list[Span]:
+def flips_picture(facts: Facts) -> Picture:
     """One band a way: where its prices, as multiples of today's, change the answer."""
-    return [
+    drawn = [
         Span(
             row.title,
             max(flip.wins_below or 0.0, 0.01),
@@ -205,6 +212,8 @@ def flip_spans(facts: Facts) -> list[Span]:
         )
         for row, flip in flips_found(facts)
     ]
+    said = "; ".join(f"{span_.label}: {span_.said}" for span_ in drawn)
+    return Picture(spans(drawn), f"Price as a share of today's: {said}")
 
 
 def _flip_words(flip: Flip) -> str:

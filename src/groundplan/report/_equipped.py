@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from groundplan.report._bill import BEFORE, PURCHASE_LINES, WHOLE, BillRow, Kind, bill
 from groundplan.report._facts import Facts
-from groundplan.report._html import Html, details, join, table, tag
+from groundplan.report._html import Html, Table, details, join, table, tag
 from groundplan.report._words import SPACE, figure, whole
 from groundplan.spec import Source
 
@@ -25,14 +25,29 @@ def source_words(source: Source) -> Html:
 
 def sites(facts: Facts) -> Html:
     """Sizes and purchases by site, and the lines that make them up."""
-    rows = bill(facts)
-    by_site: dict[str, list[BillRow]] = defaultdict(list)
-    for row in rows:
-        by_site[row.site].append(row)
-    own = [site.id for site in facts.factory.sites if site.hosting and by_site[site.id]]
+    by_site = _by_site(facts)
+    own = _own(facts, by_site)
     if not own:
         return Html("")
-    return join([_sizes(facts, own, by_site), _money(facts, own, by_site), _lines(facts, by_site)])
+    return join([_sizes(facts, own, by_site), _money(facts, own, by_site).html(), _lines(facts, by_site)])
+
+
+def money_table(facts: Facts) -> Table | None:
+    """Purchases by own site; None where there are none."""
+    by_site = _by_site(facts)
+    own = _own(facts, by_site)
+    return _money(facts, own, by_site) if own else None
+
+
+def _by_site(facts: Facts) -> dict[str, list[BillRow]]:
+    found: dict[str, list[BillRow]] = defaultdict(list)
+    for row in bill(facts):
+        found[row.site].append(row)
+    return found
+
+
+def _own(facts: Facts, by_site: dict[str, list[BillRow]]) -> list[str]:
+    return [site.id for site in facts.factory.sites if site.hosting and by_site[site.id]]
 
 
 def _sizes(facts: Facts, own: Sequence[str], by_site: dict[str, list[BillRow]]) -> Html:
@@ -56,7 +71,7 @@ def _sizes(facts: Facts, own: Sequence[str], by_site: dict[str, list[BillRow]]) 
     return table(caption, heads, lines, wide=True)
 
 
-def _money(facts: Facts, own: Sequence[str], by_site: dict[str, list[BillRow]]) -> Html:
+def _money(facts: Facts, own: Sequence[str], by_site: dict[str, list[BillRow]]) -> Table:
     lines = [line for line in PURCHASE_LINES if line not in GROUND]
     usd: dict[str, dict[str, float]] = {site: defaultdict(float) for site in own}
     for site in own:
@@ -73,7 +88,7 @@ def _money(facts: Facts, own: Sequence[str], by_site: dict[str, list[BillRow]]) 
     rows.append(["Total", *map(column.show, sums), column.show(sum(sums))])
     heads = ["Site", *(f"> {name.capitalize()}" for name in names), "> Sum"]
     caption = f"Purchases by site in {column.unit}, undiscounted. Ground: power blocks and openings."
-    return table(caption, heads, rows, total=True, wide=True)
+    return Table(caption, heads, rows, total=True, wide=True)
 
 
 def _lines(facts: Facts, by_site: dict[str, list[BillRow]]) -> Html:

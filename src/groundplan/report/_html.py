@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 
 class Html(str):
@@ -46,6 +47,54 @@ def _attribute(key: str, value: object) -> str:
     return f" {name}" if value is True else f' {name}="{said}"'
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with a caption; the first cell of each row is its heading.
+
+    A head that starts with ``>`` stands over numbers. `total` sets the last row apart, `chosen` marks the first. On a
+    phone each row becomes a record that repeats the heads, told once in the style of the table; `wide` keeps the
+    columns side by side in a region that scrolls, and so does a table of more columns than there are rules for.
+    """
+
+    caption: object
+    heads: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    total: bool = False
+    wide: bool = False
+    chosen: bool = False
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Which columns hold numbers."""
+        return [head.startswith(">") for head in self.heads]
+
+    @property
+    def names(self) -> list[str]:
+        """Heads without the sign for numbers."""
+        return [head.removeprefix(">").strip() for head in self.heads]
+
+    def html(self) -> Html:
+        """The element; a wide one in its region."""
+        lines = [_row(row, self.names, self.numeric) for row in self.rows]
+        if self.total and lines:
+            lines[-1] = _marked(lines[-1], "total")
+        if self.chosen and lines:
+            lines[0] = _marked(lines[0], "chosen")
+        pairs = zip(self.names, self.numeric, strict=True)
+        head = join(tag("th", name, scope="col", class_="n" if num else None) for name, num in pairs)
+        wide = self.wide or len(self.heads) > MOST_COLUMNS
+        made = tag(
+            "table",
+            tag("caption", tag("span", self.caption) if wide else self.caption),
+            tag("thead", tag("tr", head)),
+            tag("tbody", *lines),
+            class_="wide" if wide else "stack",
+            style=None if wide else _labels(self.names),
+        )
+        label = plain(self.caption)
+        return tag("div", made, class_="scroll", role="region", aria_label=label, tabindex="0") if wide else made
+
+
 def table(
     caption: object,
     heads: Sequence[str],
@@ -53,35 +102,15 @@ def table(
     *,
     total: bool = False,
     wide: bool = False,
-    chosen: bool = False,
 ) -> Html:
-    """A table with a caption; the first cell of each row is its heading.
+    """A `Table` as HTML."""
+    return Table(caption, heads, list(rows), total, wide).html()
 
-    A head that starts with ``>`` stands over numbers. `total` sets the last row apart, `chosen` marks the first. On a
-    phone each row becomes a record that repeats the heads, told once in the style of the table; `wide` keeps the
-    columns side by side in a region that scrolls, and so does a table of more columns than there are rules for.
-    """
-    numeric = [head.startswith(">") for head in heads]
-    names = [head.removeprefix(">").strip() for head in heads]
-    lines = [_row(row, names, numeric) for row in rows]
-    if total and lines:
-        lines[-1] = _marked(lines[-1], "total")
-    if chosen and lines:
-        lines[0] = _marked(lines[0], "chosen")
-    head = join(
-        tag("th", name, scope="col", class_="n" if num else None) for name, num in zip(names, numeric, strict=True)
-    )
-    wide = wide or len(heads) > MOST_COLUMNS
-    made = tag(
-        "table",
-        tag("caption", tag("span", caption) if wide else caption),
-        tag("thead", tag("tr", head)),
-        tag("tbody", *lines),
-        class_="wide" if wide else "stack",
-        style=None if wide else _labels(names),
-    )
-    label = html.unescape(re.sub(r"<[^>]*>", "", text(caption)))
-    return tag("div", made, class_="scroll", role="region", aria_label=label, tabindex="0") if wide else made
+
+def plain(value: object) -> str:
+    """A value as text without elements; a line break reads as a comma."""
+    broken = re.sub(r"\s*<br>\s*", ", ", text(value))
+    return html.unescape(re.sub(r"<[^>]*>", "", broken))
 
 
 def _marked(row: Html, name: str) -> Html:

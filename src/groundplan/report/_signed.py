@@ -6,10 +6,10 @@ from datetime import date
 
 from groundplan.report._action_files import ALARM_DAYS
 from groundplan.report._actions import actions
-from groundplan.report._charts import Wait, timeline
+from groundplan.report._charts import Picture, Wait, timeline
 from groundplan.report._desk import WAIT_DAYS, Action
 from groundplan.report._facts import Facts
-from groundplan.report._html import Html, details, join, table, tag
+from groundplan.report._html import Html, Table, details, join, tag
 from groundplan.report._words import Column, count, day_words, whole
 
 SHOWN, DRAWN = 12, 14
@@ -38,18 +38,28 @@ def signed(facts: Facts) -> tuple[str, Html]:
 
 
 def _tables(facts: Facts, found: tuple[Action, ...]) -> Html:
-    column = facts.money.column([action.amount_usd for action in found], least=100)
+    column = _column(facts, found)
     soon, later = found[:SHOWN], found[SHOWN:]
-    parts = [_table(f"The first {len(soon)} by last safe day; amount in {column.unit}", column, soon)]
+    parts = [first_table(facts, found).html()]
     if later:
         caption = f"After the first {len(soon)}, by last safe day; amount in {column.unit}"
-        parts.append(details(f"Show the other {count(len(later), 'action')}", _table(caption, column, later)))
+        parts.append(details(f"Show the other {count(len(later), 'action')}", _table(caption, column, later).html()))
     return join(parts)
 
 
-def _table(caption: str, column: Column, rows: tuple[Action, ...]) -> Html:
+def first_table(facts: Facts, found: tuple[Action, ...]) -> Table:
+    """What comes first."""
+    column, soon = _column(facts, found), found[:SHOWN]
+    return _table(f"The first {len(soon)} by last safe day; amount in {column.unit}", column, soon)
+
+
+def _column(facts: Facts, found: tuple[Action, ...]) -> Column:
+    return facts.money.column([action.amount_usd for action in found], least=100)
+
+
+def _table(caption: str, column: Column, rows: tuple[Action, ...]) -> Table:
     heads = ["What", "Last safe", "> Float, days", "> Amount", "If missed"]
-    return table(caption, heads, [_row(column, action) for action in rows])
+    return Table(caption, heads, [_row(column, action) for action in rows])
 
 
 def _row(column: Column, action: Action) -> list[object]:
@@ -85,7 +95,7 @@ def _picture(facts: Facts, found: tuple[Action, ...]) -> Html:
     said = "; ".join(
         f"{wait.label} by {day_words(action.last_safe)}" for wait, action in zip(waits, shown, strict=True)
     )
-    drawing = tag("div", timeline(waits, year, month), role="img", aria_label=f"{some}, last safe day: {said}")
+    drawing = Picture(timeline(waits, year, month), f"{some}, last safe day: {said}").html()
     caption = tag("figcaption", f"{some} by last safe day.")
     return tag("figure", caption, key, drawing)
 

@@ -7,37 +7,45 @@ from collections.abc import Iterator
 from groundplan.catalog import rules_as_of
 from groundplan.report._equipped import source_words
 from groundplan.report._facts import Facts
-from groundplan.report._html import Html, details, join, listing, table, tag
+from groundplan.report._html import Html, Table, details, join, listing, table, tag
 from groundplan.report._priced import rental_price, token_prices
 from groundplan.report._stated import latency, search, stated
 from groundplan.report._words import count, figure, fixed, month_name, percent, whole
 from groundplan.spec import Source, TokenOffer
 
+HEADS = ("Offer", "What", "Price", "Scope", "Kind", "Who says so")
 Priced = tuple[str, str, str, str, Source]
 """Offer, what, price in words, scope, source."""
 
 
 def assumptions(facts: Facts) -> tuple[str, Html]:
     """Title and body."""
-    offers = list(_offers(facts))
-    assumed = sum(source.kind == "assumed" for *_, source in offers)
-    title = (
-        f"{assumed} of {count(len(offers), 'price')} rest on assumptions"
-        if assumed
-        else "No price rests on an assumption"
-    )
-    rows = [
-        [offer, what, price, scope, source_words(source), _who(source)] for offer, what, price, scope, source in offers
-    ]
-    heads = ["Offer", "What", "Price", "Scope", "Kind", "Who says so"]
     parts = [
-        table("Prices as the file states them, in USD", heads, rows),
-        _conventions(facts),
+        prices_table(facts).html(),
+        conventions_table(facts).html(),
         details("Show the sites as the file states them", _sites(facts)),
         stated(facts),
         _catalogue(facts),
     ]
-    return title, join(parts)
+    return prices_title(facts), join(parts)
+
+
+def prices_title(facts: Facts) -> str:
+    """How many prices rest on assumptions."""
+    offers = list(_offers(facts))
+    assumed = sum(source.kind == "assumed" for *_, source in offers)
+    if not assumed:
+        return "No price rests on an assumption"
+    return f"{assumed} of {count(len(offers), 'price')} rest on assumptions"
+
+
+def prices_table(facts: Facts) -> Table:
+    """Every price with its scope and source."""
+    rows = [
+        [offer, what, price, scope, source_words(source), _who(source)]
+        for offer, what, price, scope, source in _offers(facts)
+    ]
+    return Table("Prices as the file states them, in USD", HEADS, rows)
 
 
 def _who(source: Source) -> Html:
@@ -81,7 +89,8 @@ def _token_row(facts: Facts, offer: TokenOffer) -> Priced:
     return offer.id, f"{what}, {quoted}", said, "tokens", source
 
 
-def _conventions(facts: Facts) -> Html:
+def conventions_table(facts: Facts) -> Table:
+    """What the figures mean."""
     money, factory = facts.factory.money, facts.factory
     overheads = money.overheads
     rows: list[list[object]] = [
@@ -107,7 +116,7 @@ def _conventions(facts: Facts) -> Html:
         rows.append(
             [f"{facts.rate.currency} for one USD", join([f"{facts.rate.local_per_usd:,g}: ", _who(facts.rate.source)])]
         )
-    return table("Conventions", ["What", "Value"], rows)
+    return Table("Conventions", ["What", "Value"], rows)
 
 
 def _sites(facts: Facts) -> Html:
@@ -142,6 +151,11 @@ def _catalogue(facts: Facts) -> Html:
 
 def limits(facts: Facts) -> tuple[str, Html]:
     """Title and body: what this plan does not know."""
+    return "What this plan does not know", listing(unknowns(facts))
+
+
+def unknowns(facts: Facts) -> list[str]:
+    """What the figures leave out, in a sentence each."""
     items = [
         "The speed model is a roofline, not yet calibrated against measured runs; every speed has a 90 % interval.",
         "Service levels rest on staffing curves for the stated arrivals; burstier arrivals need more.",
@@ -151,4 +165,4 @@ def limits(facts: Facts) -> tuple[str, Html]:
     ]
     if any(source.kind == "assumed" for *_, source in _offers(facts)):
         items.append("What rests on an assumed price is a threshold to check against a quote, not a verdict.")
-    return "What this plan does not know", listing(items)
+    return items

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from groundplan.finance import NOT_CASH
 from groundplan.plan import COST_LINES
-from groundplan.report._charts import Series, stacked_bars
+from groundplan.report._charts import Picture, Series, stacked_bars
 from groundplan.report._facts import Facts
-from groundplan.report._html import Html, details, join, table, tag
+from groundplan.report._html import Html, Table, details, join, table, tag
 from groundplan.report._words import Column
 
 GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -18,39 +18,58 @@ GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Load not served", "--g6", ("shed_penalty",)),
     ("Credits", "--g7", ("value_served", "resale", "residual")),
 )
+CREDITS = "Credits hang below zero; a bar's figure sums what is above."
 
 
 def over_time(facts: Facts) -> tuple[str, Html]:
     """Title and body: stacked by group and plan year."""
-    cash, money = facts.cash, facts.money
-    dearest = max(cash, key=lambda year: cash[year])
-    title = f"Year 1 takes {money.short(cash[facts.years[0]])} in cash"
-    title += (
-        ", more than any later year"
-        if dearest == facts.years[0]
-        else f"; year {dearest} is the dearest at {money.short(cash[dearest])}"
+    column = _column(facts)
+    shown = _shown(facts, column)
+    key = tag(
+        "ul", *(tag("li", tag("i", style=f"background:var({part.colour})"), part.name) for part in shown), class_="key"
     )
-    totals = {year: [_group(facts, lines, year) for _, _, lines in GROUPS] for year in facts.years}
-    column = money.column([sum(v for v in values if v > 0) for values in totals.values()])
-    shown = [
+    caption = tag("figcaption", f"{_unit(facts, column)}, undiscounted. {CREDITS}")
+    folded = details("Show these numbers as a table", groups_table(facts).html())
+    return cash_title(facts), join([tag("figure", caption, key, cash_picture(facts).html()), folded])
+
+
+def cash_title(facts: Facts) -> str:
+    """Cash of the first year, and which year is the dearest."""
+    cash, money, first = facts.cash, facts.money, facts.years[0]
+    dearest = max(cash, key=lambda year: cash[year])
+    more = f"; year {dearest} is the dearest at {money.short(cash[dearest])}"
+    return f"Year 1 takes {money.short(cash[first])} in cash" + (
+        ", more than any later year" if dearest == first else more
+    )
+
+
+def _totals(facts: Facts) -> dict[int, list[float]]:
+    """US dollars of each group, by plan year."""
+    return {year: [_group(facts, lines, year) for _, _, lines in GROUPS] for year in facts.years}
+
+
+def _column(facts: Facts) -> Column:
+    return facts.money.column([sum(v for v in values if v > 0) for values in _totals(facts).values()])
+
+
+def _shown(facts: Facts, column: Column) -> list[Series]:
+    """Groups that are anything in any year."""
+    totals = _totals(facts)
+    return [
         Series(name, colour, [column.value(totals[year][index]) for year in facts.years])
         for index, (name, colour, _) in enumerate(GROUPS)
         if any(totals[year][index] for year in facts.years)
     ]
+
+
+def cash_picture(facts: Facts) -> Picture:
+    """Groups stacked by plan year."""
+    totals, column = _totals(facts), _column(facts)
     categories = [f"Year {year}" for year in facts.years]
-    sentence = f"Cost by plan year in {column.unit}: " + "; ".join(
-        f"{name} {column.show(sum(values))}" for name, values in zip(categories, totals.values(), strict=True)
-    )
-    key = tag(
-        "ul", *(tag("li", tag("i", style=f"background:var({part.colour})"), part.name) for part in shown), class_="key"
-    )
-    under = f"{_unit(facts, column)}, undiscounted. Credits hang below zero; a bar's figure sums what is above."
-    caption = tag("figcaption", under)
     tops = [column.show(sum(v for v in values if v > 0)) for values in totals.values()]
-    drawing = tag("div", stacked_bars(categories, shown, tops), role="img", aria_label=sentence)
-    return title, join(
-        [tag("figure", caption, key, drawing), details("Show these numbers as a table", _groups(facts, totals, column))]
-    )
+    sums = zip(categories, totals.values(), strict=True)
+    said = "; ".join(f"{name} {column.show(sum(values))}" for name, values in sums)
+    return Picture(stacked_bars(categories, _shown(facts, column), tops), f"Cost by plan year in {column.unit}: {said}")
 
 
 def by_line(facts: Facts) -> tuple[str, Html]:
@@ -83,10 +102,12 @@ def _unit(facts: Facts, column: Column) -> str:
     return f"{column.unit} at {rate.local_per_usd:,g} {rate.currency} for one USD ({rate.dated})"
 
 
-def _groups(facts: Facts, totals: dict[int, list[float]], column: Column) -> Html:
+def groups_table(facts: Facts) -> Table:
+    """The numbers of the picture."""
+    totals, column = _totals(facts), _column(facts)
     rows = [
         [name, *(column.show(totals[year][index]) for year in facts.years)] for index, (name, _, _) in enumerate(GROUPS)
     ]
     rows.append(["Sum", *(column.show(sum(totals[year])) for year in facts.years)])
     heads = ["Group", *(f"> Year {year}" for year in facts.years)]
-    return table(f"Cost by group in {column.unit}", heads, rows, total=True, wide=True)
+    return Table(f"Cost by group in {column.unit}, undiscounted", heads, rows, total=True, wide=True)
