@@ -48,6 +48,10 @@ class Chip:
         rule = "missing-figure" if precision in ("bf16", "fp32") else "format"
         raise Refused(rule, f"{self.id} has no stated dense {precision} rate")
 
+    def computes(self, precision: str) -> bool:
+        """Whether the chip states a rate for products in this format."""
+        return _rate(self.row, precision) is not None
+
     def flop_per_s(self, precision: str) -> float:
         """Dense data-sheet peak of a compute format."""
         rate = _rate(self.row, precision)

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from groundplan.catalog import Catalog, Server, TowerArch, VlaArch
+from groundplan.catalog import Accelerator, Catalog, Server, TowerArch, VlaArch
 from groundplan.perf._chip import Chip, chip_of
 from groundplan.perf._llm import precisions
 from groundplan.perf._power import replica_draw
 from groundplan.perf._queue import best_queue_batch, saturated_per_s
 from groundplan.perf._shape import BYTES
+from groundplan.perf._stack import Calls, call_s, slow_cores, stack_file, unified_memory
 from groundplan.perf._types import PS_PER_MS, PS_PER_S, OperatingPoint, QueueService, Refusal, Refused, short_of, wrong
 from groundplan.spec import ControlWorkload
 
-ENGINE = "policy server, compiled, default 2026"
-STACK_SHARE = 0.60
-"""Share of roofline speed that a stack reaches on pi0-class policies: tuned Triton on RTX 4090 0.73-0.83 (arXiv
-2510.26742), openpi JAX 0.45, naive PyTorch 0.27, compiled on Jetson Thor 0.32. 0.60 stands for a compiled server."""
-STACK_ERROR = (0.45 / STACK_SHARE, 0.83 / STACK_SHARE)
-CALL_S = 0.5e-3
-"""Receiving, resizing and answering one call on the server (assumed)."""
+ENGINE = "policy server, CUDA graphs, 2026"
+STACK = "graph"
+"""What a careful deployment runs: the framework's kernels without launches. Hand-tuned engines are faster."""
 MAX_BATCH = 4
 
 
@@ -52,6 +49,30 @@ class Roofline:
         layer += self.gemm_s(rows, width * tower.heads, tower.hidden)
         layer += (2 if tower.gated else 1) * self.gemm_s(rows, tower.hidden, tower.ffn)
         return tower.layers * (layer + self.gemm_s(rows, tower.ffn, tower.hidden))
+
+
+LOW_FORMAT_GAIN = 2.0
+"""At batch 1, products in 8- and 4-bit formats run at most this much faster than in bf16, whatever the data sheet says:
+int8 on RTX 4090 (four times bf16 on paper) takes as long as bf16 would at twice its rate."""
+
+
+def roofline_of(row: Accelerator, precision: str, *, weight_only: bool = False) -> Roofline:
+    """Peaks of one accelerator. `weight_only`: a format without a unit is unpacked to bf16; else it is refused."""
+    chip = Chip(row, 1)
+    compute = "bf16" if weight_only and not chip.computes(precision) else chip.compute_format(precision)
+    rate = chip.flop_per_s(compute)
+    if compute not in ("bf16", "fp32"):
+        rate = min(rate, LOW_FORMAT_GAIN * chip.flop_per_s("bf16"))
+    return Roofline(rate, chip.read_bytes_per_s, BYTES[precision])
+
+
+def layer_passes(arch: VlaArch, denoise_steps: int, chunk_steps: int) -> int:
+    """Layers that one call runs, one after the other: all cameras go through a tower together."""
+    prefix = sum(tower.layers for tower in arch.vision) + arch.vlm.layers
+    prefix += arch.fusion.layers if arch.fusion is not None else 0
+    if arch.action is None:
+        return prefix + arch.decoded_tokens(chunk_steps) * arch.vlm.layers
+    return prefix + denoise_steps * arch.action.layers
 
 
 @dataclass(frozen=True)
@@ -90,9 +111,33 @@ def policy_phases(
 
 def _decode_s(arch: VlaArch, roof: Roofline, batch: int, prefix: float, chunk_steps: int) -> float:
     """Tokens decoded one by one by the trunk, head included; the chunk is decoded action by action."""
-    count = arch.decode_tokens * chunk_steps
+    count = arch.decoded_tokens(chunk_steps)
     one = roof.tower_s(arch.vlm, batch, 1.0, prefix + count / 2.0)
     return count * (one + roof.gemm_s(batch, arch.vlm.hidden, arch.vocab))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one call is asked for."""
+
+    cameras: int
+    denoise_steps: int
+    chunk_steps: int
+    batch: int = 1
+
+
+def policy_call(arch: VlaArch, row: Accelerator, precision: str, asked: Asked, *, weight_only: bool = False) -> Calls:
+    """The work of one call as stacks see it; refuses a part without bandwidth or a rate of the format."""
+    roof = roofline_of(row, precision, weight_only=weight_only)
+    ways = (roof, replace(roof, read_bytes_per_s=math.inf), replace(roof, flop_per_s=math.inf))
+    both, compute, moving = (_phases(arch, way, asked).total_s for way in ways)
+    passes = layer_passes(arch, asked.denoise_steps, asked.chunk_steps)
+    return Calls(both, compute, moving, passes, slow_cores(row), unified_memory(row))
+
+
+def _phases(arch: VlaArch, roof: Roofline, asked: Asked) -> Phases:
+    counts = {"cameras": asked.cameras, "denoise_steps": asked.denoise_steps, "chunk_steps": asked.chunk_steps}
+    return policy_phases(arch, roof, **counts, batch=asked.batch)
 
 
 def chunk_delay_steps(latency_ms: float, control_hz: float) -> int:
@@ -142,11 +187,15 @@ def control_points(workload: ControlWorkload, server: Server, catalog: Catalog) 
             yield refused.refusal
 
 
-def _phases(workload: ControlWorkload, arch: VlaArch, chip: Chip, precision: str, batch: int) -> Phases:
-    roof = Roofline(chip.flop_per_s(chip.compute_format(precision)), chip.read_bytes_per_s, BYTES[precision])
+def _asked(workload: ControlWorkload, arch: VlaArch, batch: int) -> Asked:
     steps = arch.denoise_steps if workload.denoise_steps is None or arch.action is None else workload.denoise_steps
-    cameras, chunk = workload.cameras_per_robot, workload.chunk_steps
-    return policy_phases(arch, roof, cameras=cameras, denoise_steps=steps, chunk_steps=chunk, batch=batch)
+    return Asked(workload.cameras_per_robot, steps, workload.chunk_steps, batch)
+
+
+def _call_s(arch: VlaArch, row: Accelerator, precision: str, asked: Asked) -> float:
+    """Seconds of a call on the stack that plans assume."""
+    constants, calls = stack_file(), policy_call(arch, row, precision, asked)
+    return float(call_s(STACK, constants.stacks[STACK], constants.host, calls))
 
 
 def _memory_gb(workload: ControlWorkload, arch: VlaArch, chip: Chip, precision: str, batch: int) -> dict[str, float]:
@@ -169,18 +218,17 @@ def _point(
     workload: ControlWorkload, server: Server, catalog: Catalog, arch: VlaArch, precision: str
 ) -> OperatingPoint:
     card, chip = catalog.model(workload.model), chip_of(server, catalog)
-    phases = [_phases(workload, arch, chip, precision, batch) for batch in range(1, MAX_BATCH + 1)]
-    times = tuple(round((p.total_s / STACK_SHARE + CALL_S) * PS_PER_S) for p in phases)
+    asked = [_asked(workload, arch, batch) for batch in range(1, MAX_BATCH + 1)]
+    times = tuple(round(_call_s(arch, chip.row, precision, one) * PS_PER_S) for one in asked)
     alone_ms = times[0] / PS_PER_MS
     _check_alone(workload, alone_ms, f"{card.id} {precision} on {server.id}")
     table = best_queue_batch(times, latency_limit_ms(workload))
-    batch, call_s = len(table), table[-1] / PS_PER_S
+    batch, busy_s = len(table), table[-1] / PS_PER_S
     gb = _memory_gb(workload, arch, chip, precision, batch)
-    flop_use = min(1.0, _flop(arch, workload, batch) / call_s / chip.flop_per_s(chip.compute_format(precision)))
-    read_use = min(1.0, gb["weights"] * 1e9 / call_s / chip.read_bytes_per_s)
+    flop_use = min(1.0, _flop(arch, workload, batch) / busy_s / chip.flop_per_s("bf16"))
+    read_use = min(1.0, gb["weights"] * 1e9 / busy_s / chip.read_bytes_per_s)
     draw = replica_draw(server, catalog, 1, read_use, flop_use)
-    first = phases[0]
-    split = f"vision {first.vision_s * 1e3:.1f} + trunk {first.vlm_s * 1e3:.1f} + action {first.action_s * 1e3:.1f} ms"
+    factor = stack_file().factors[STACK]
     return OperatingPoint(
         id=f"{workload.id}@{server.id}/{precision}-b{batch}",
         workload=workload.id,
@@ -194,12 +242,19 @@ def _point(
         dynamic_kw=draw.mean_kw,
         latency_ms={"latency": alone_ms},
         memory_gb=gb,
-        error_low_factor=STACK_ERROR[0],
-        error_high_factor=STACK_ERROR[1],
-        why=f"roofline {split} at {STACK_SHARE:.0%} of it; batch {batch}",
+        error_low_factor=1.0 / factor,
+        error_high_factor=factor,
+        why=f"roofline {_split(arch, chip.row, precision, asked[0])}, {alone_ms:.1f} ms on this stack; batch {batch}",
         peak_kw=draw.peak_kw,
         service=QueueService(table),
     )
+
+
+def _split(arch: VlaArch, row: Accelerator, precision: str, asked: Asked) -> str:
+    roof = roofline_of(row, precision)
+    phases = _phases(arch, roof, asked)
+    parts = (("vision", phases.vision_s), ("trunk", phases.vlm_s), ("action", phases.action_s))
+    return " + ".join(f"{name} {seconds * 1e3:.1f}" for name, seconds in parts) + " ms"
 
 
 def _check_alone(workload: ControlWorkload, alone_ms: float, where: str) -> None:
@@ -217,7 +272,7 @@ def _flop(arch: VlaArch, workload: ControlWorkload, batch: int) -> float:
     patches = arch.vision_tokens_per_camera or arch.tokens_per_camera
     images = workload.cameras_per_robot * patches * sum(tower.weights_params() for tower in arch.vision)
     prefix = workload.cameras_per_robot * arch.tokens_per_camera + arch.text_tokens
-    head = arch.decode_tokens * workload.chunk_steps * arch.vlm.weights_params()
+    head = arch.decoded_tokens(workload.chunk_steps) * arch.vlm.weights_params()
     if arch.action is not None:
         steps = workload.denoise_steps or arch.denoise_steps
         head = steps * (workload.chunk_steps + arch.state_tokens) * arch.action.weights_params()

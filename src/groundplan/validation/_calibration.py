@@ -55,9 +55,10 @@ Calibrator = Callable[[Sequence[TruthRow], Catalog, "str | None"], Calibration]
 
 def calibrators() -> Mapping[str, Calibrator]:
     """Kinds that have a fit; their modules load when they are used."""
+    from groundplan.validation._calibrate_control import calibrate_control
     from groundplan.validation._calibrate_power import calibrate_power
 
-    return {"power": calibrate_power}
+    return {"control": calibrate_control, "power": calibrate_power}
 
 
 def calibrate(

@@ -25,9 +25,10 @@ class Kind:
 
 def kinds() -> Mapping[str, Kind]:
     """What can be validated; their modules load when they are used."""
+    from groundplan.validation._control import control_kind
     from groundplan.validation._power import power_kind
 
-    return {"power": power_kind()}
+    return {"control": control_kind(), "power": power_kind()}
 
 
 def validate(kind: str, path: Path, catalog: Catalog, sources: Sequence[str] = ()) -> Validation:
