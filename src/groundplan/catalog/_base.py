@@ -100,11 +100,12 @@ MAKERS = ("nvidia", "amd", "intel", "huawei", "geforce", "instinct", "tesla")
 
 
 def squash(name: str) -> str:
-    """A name without case, punctuation, blanks and leading maker's words: what two spellings share.
+    """A name without case, punctuation, blanks, marks like (R) and leading maker's words: what two spellings share.
 
     Whatever separates two digits stays, as a point: OPT-1.3B is not OPT-13B, nor Llama-2-70B a Llama-270B.
     """
-    pointed = re.sub(r"(?<=\d)[^a-z0-9]+(?=\d)", ".", name.casefold())
+    plain = re.sub(r"\((?:r|tm|c)\)", "", name.casefold())
+    pointed = re.sub(r"(?<=\d)[^a-z0-9]+(?=\d)", ".", plain)
     short = "".join(char for char in pointed if char.isalnum() or char == ".")
     short = re.sub(r"(?<!\d)\.|\.(?!\d)", "", short)
     while maker := next((maker for maker in MAKERS if short.startswith(maker) and short != maker), None):

@@ -28,10 +28,11 @@ R = TypeVar("R", bound=Row)
 
 # Endings of checkpoint names that say the format of the weights (checked on the squashed name).
 FORMAT_ENDINGS: Mapping[str, Precision] = {
-    "nvfp4": "fp4", "mxfp4": "fp4", "fp4": "fp4", "fp8dynamic": "fp8", "fp8block": "fp8", "fp8kv": "fp8",
-    "fp8staticpertensor": "fp8", "mxfp8": "fp8", "fp8": "fp8", "bf16": "bf16", "fp16": "bf16", "w8a8": "int8",
-    "8bit": "int8", "q8.0": "int8", "int8": "int8", "awqint4": "int4", "gptqint4": "int4", "awq": "int4",
-    "gptq": "int4", "w4a16": "int4", "q4.0": "int4", "q4.1": "int4", "q4km": "int4", "4bit": "int4", "int4": "int4",
+    "nvfp4": "fp4", "mxfp4": "fp4", "mxfp4preview": "fp4", "fp4": "fp4", "fp8dynamic": "fp8", "fp8block": "fp8",
+    "fp8kv": "fp8", "fp8staticpertensor": "fp8", "mxfp8": "fp8", "fp8": "fp8", "bf16": "bf16", "fp16": "bf16",
+    "w8a8": "int8", "8bit": "int8", "q8.0": "int8", "int8": "int8", "awqint4": "int4", "gptqint4": "int4",
+    "awq": "int4", "gptq": "int4", "w4a16": "int4", "q4.0": "int4", "q4.1": "int4", "q4km": "int4", "4bit": "int4",
+    "int4": "int4",
 }  # fmt: skip
 # Endings that change neither shape nor format.
 ROLE_ENDINGS: tuple[str, ...] = ("instruct", "chat", "hf", "it")
