@@ -47,6 +47,10 @@ class Stack:
     """Host time per layer and pass."""
     gradient_bytes: float
     """Bytes per parameter that data parallelism moves in a step."""
+    elementwise: float = 1.0
+    """Traffic of what is not fused, against stacks that fuse norms, gates and dropout."""
+    eager: bool = False
+    """Whether kernels are launched one by one, without a compiler that joins them."""
     selective_share: float = 0.0
     """Forward work that selective recompute does again, scores apart."""
     expert_families: tuple[str, ...] = ()
@@ -63,6 +67,12 @@ class Profile:
     constants: Mapping[str, Constant]
     stacks: Mapping[str, Stack]
     parts: Mapping[str, Mapping[str, Any]]
+    intervals: Mapping[str, float]
+    """By kind of job: the measured time lies within value / f .. value x f in nine unseen cases of ten."""
+
+    def interval_factor(self, kind: str, *, assumed: bool = False) -> float:
+        """Factor of dense, moe or tuning jobs; wider where a default stands in for what was not said."""
+        return self.intervals[kind] * (self.intervals["assumed"] if assumed else 1.0)
 
     def __getitem__(self, name: str) -> float:
         return self.constants[name].value
@@ -102,7 +112,7 @@ def read_profile(data: Mapping[str, Any]) -> Profile:
     for said in data["stacks"]:
         constants |= _stack_constants(said)
         stacks[said["id"]] = _stack(said, stacks)
-    return Profile(data["version"], constants, stacks, data.get("parts", {}))
+    return Profile(data["version"], constants, stacks, data.get("parts", {}), data["intervals"])
 
 
 def _stack_constants(said: Mapping[str, Any]) -> dict[str, Constant]:
@@ -224,6 +234,8 @@ class Terms:
     gradient_bytes: Column
     selective_share: Column
     host_s: Column
+    host_moe_s: Column
+    """Host time per expert block and pass, and for each expert that a rank holds."""
     host_expert_s: Column
     host_joined: Column
     expert_factor: Column
@@ -289,10 +301,11 @@ def _experts(recipe: Recipe, stack: Stack, profile: Profile) -> dict[str, float]
     factor = profile[f"expert.{stack.id}.{recipe.part.family}"] if own else 1.0
     drop = profile["host.token_drop_share"] if recipe.token_drop else 1.0
     return {
-        "host_expert_s": profile["host.dropless_s"] * drop * factor,
+        "host_moe_s": profile["host.dropless_s"] * drop * factor,
+        "host_expert_s": profile["host.expert_s"] * drop * factor,
         "expert_factor": factor,
         "grouped": profile["grouped"],
-        "expert_passes": profile["expert_passes"],
+        "expert_passes": profile["expert_passes"] * (1.0 + profile["expert_cast"] * (recipe.precision != "bf16")),
         "expert_exposed_outside": profile["expert_exposed_outside"],
         "exchange_bytes": 2.0,
     }
@@ -307,6 +320,10 @@ def _links(part: TrainPart, profile: Profile) -> dict[str, float]:
         "alpha_scaleup_s": profile["alpha.scaleup_s"],
         "alpha_nic_s": profile["alpha.nic_s"],
     }
+
+
+def _traffic(stack: Stack, profile: Profile) -> float:
+    return profile["elementwise"] * stack.elementwise * (profile["eager"] if stack.eager else 1.0)
 
 
 SAME_NAME = (
@@ -324,7 +341,7 @@ def terms_of(recipe: Recipe, profile: Profile) -> Terms:
         gemm_rate=part.peak(recipe.precision) * gemm_share(part, recipe.precision, profile),
         head_rate=part.bf16_flop_per_s * gemm_share(part, "bf16", profile),
         read_rate=part.read_bytes_per_s,
-        elementwise=profile["elementwise"] * (1.0 + profile["cast"] * low),
+        elementwise=_traffic(stack, profile) * (1.0 + profile["cast"] * low),
         tile_outputs=profile["wave"] * part.units * TILE,
         sequence_parallel=float(spread),
         gradient_bytes=stack.gradient_bytes,

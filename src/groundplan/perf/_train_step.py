@@ -141,7 +141,9 @@ def _elementwise(shape: TrainShape, lay: Layout, terms: Terms) -> Pass:
     wide = (10.0 * shape.hidden) * (blocks + feed) / spread
     qkv = 4.0 * (np.asarray(shape.heads) + 2.0 * np.asarray(shape.kv_heads)) * shape.head_dim
     qkv = qkv * shape.attention_blocks / tp
-    gates = (2.0 + 2.0 * np.asarray(shape.ffn_inputs)) * shape.dense_blocks * shape.ffn / tp
+    routed = np.asarray(shape.top_k) * shape.moe_ffn + shape.shared_ffn
+    gated = np.asarray(shape.dense_blocks) * shape.ffn + np.asarray(shape.moe_blocks) * routed
+    gates = (2.0 + 2.0 * np.asarray(shape.ffn_inputs)) * gated / tp
     scans = terms.scan_bytes * np.asarray(shape.state_blocks) * shape.state_inner / tp
     ahead = terms.elementwise * tokens * (wide + qkv + gates + scans) / terms.read_rate
     return Pass(ahead, ahead * terms.backward_elementwise)
@@ -153,7 +155,8 @@ def _collectives(shape: TrainShape, lay: Layout, terms: Terms) -> Floats:
     twice = 2.0 * np.asarray(shape.attention_blocks) + shape.state_blocks - 0.0 * tp
     volume = 2.0 * (tp - 1.0) / tp * BYTES * tokens * shape.hidden
     inside = tp <= terms.domain
-    rate = np.where(inside, terms.scaleup_rate, np.minimum(terms.scaleup_rate, np.asarray(terms.nic_rate) * 2.0))
+    across = np.minimum(terms.scaleup_rate, np.asarray(terms.nic_rate) * np.minimum(tp, terms.domain))
+    rate = np.where(inside, terms.scaleup_rate, across)
     alpha = np.where(inside, terms.alpha_scaleup_s, terms.alpha_nic_s)
     tensor = np.where(tp > 1, terms.tp_exposed * twice * (volume / rate + 2.0 * alpha), 0.0)
     return tensor + _ring_s(shape, lay, terms, inside=tp * cp <= terms.domain)
@@ -162,7 +165,9 @@ def _collectives(shape: TrainShape, lay: Layout, terms: Terms) -> Floats:
 def _ring_s(shape: TrainShape, lay: Layout, terms: Terms, inside: Floats) -> Floats:
     """Keys and values of the other context ranks, hidden behind attention as far as it reaches."""
     cp, tokens = np.asarray(lay.cp), lay.local_tokens
-    width = np.where(shape.latent > 0, shape.score_widths * shape.heads, 2.0 * np.asarray(shape.kv_heads) * shape.head_dim)
+    width = np.where(
+        shape.latent > 0, shape.score_widths * shape.heads, 2.0 * np.asarray(shape.kv_heads) * shape.head_dim
+    )
     rate = np.where(inside, terms.scaleup_rate, terms.nic_rate)
     each = BYTES * tokens * width / lay.tp / rate + np.where(inside, terms.alpha_scaleup_s, terms.alpha_nic_s)
     hidden = _attention(shape, lay, terms).forward / np.maximum(shape.attention_blocks, 1.0) / cp
@@ -205,12 +210,14 @@ def _head(shape: TrainShape, lay: Layout, terms: Terms) -> Floats:
 def layers_of_stage(shape: TrainShape, lay: Layout) -> tuple[Floats, Floats]:
     """Layers of the slowest stage, and of the last one, which also holds the head.
 
-    Layers that stages do not divide are dealt out with embedding and loss as two more.
+    Layers that stages do not divide are dealt out with embedding and loss as two more; what is then left over is
+    taken from the last stage.
     """
     layers, pp = np.asarray(shape.layers, dtype=float), np.asarray(lay.pp, dtype=float)
     even = layers % pp < 1e-9
     most = np.where(even, layers / pp, np.ceil((layers + 2.0) / pp))
-    return most, np.where(even, most, most - 1.0)
+    spare = pp * most - layers - 2.0
+    return most, np.where(even, most, np.maximum(most - 1.0 - spare, 0.0))
 
 
 def local_params(shape: TrainShape, lay: Layout) -> tuple[Floats, Floats]:
@@ -250,7 +257,9 @@ def step_time(shape: TrainShape, lay: Layout, terms: Terms) -> StepTime:
     scores = np.where(np.asarray(terms.whole_scores) > 0, attention.forward, 0.0)
     part = terms.selective_share * (dense.forward + light.forward)
     backward = backward + again + np.where(selective, scores + part, 0.0)
-    host = np.asarray(shape.layers) * terms.host_s + np.asarray(shape.moe_blocks) * terms.host_expert_s
+    own_experts = np.asarray(shape.experts) / lay.ep
+    launched = terms.host_moe_s + terms.host_expert_s * own_experts
+    host = np.asarray(shape.layers) * terms.host_s + np.asarray(shape.moe_blocks) * launched
     passes = np.where(np.asarray(lay.recompute) > 1.5, 2.0, 1.0)
     busy_forward = _joined(forward, host, terms.host_joined) + wires
     busy_backward = _joined(backward, host * passes, terms.host_joined) + wires * passes

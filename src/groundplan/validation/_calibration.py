@@ -57,8 +57,9 @@ def calibrators() -> Mapping[str, Calibrator]:
     """Kinds that have a fit; their modules load when they are used."""
     from groundplan.validation._calibrate_control import calibrate_control
     from groundplan.validation._calibrate_power import calibrate_power
+    from groundplan.validation._calibrate_training import calibrate_training
 
-    return {"control": calibrate_control, "power": calibrate_power}
+    return {"control": calibrate_control, "power": calibrate_power, "training": calibrate_training}
 
 
 def calibrate(

@@ -111,6 +111,8 @@ def _trap(row: TruthRow) -> None:
         raise Unread(not_modelled("encoder trained without padding: sequences/s x length is no token rate"))
     if "WARNING" in row.text("notes"):
         raise Unread(not_modelled("mapping contradicts the number of accelerators of the row"))
+    if row.text("notes").startswith("Baseline, cumulative"):
+        raise Unread(not_modelled("batches padded, not packed: tokens/s count what was not padding"))
     if "offload" in row.text("notes"):
         raise Unread(not_modelled("states or activations offloaded to the host"))
 
@@ -119,7 +121,7 @@ def _run(row: TruthRow, catalog: Catalog, profile: Profile) -> Run:
     source = source_of(row.source_id)
     part = _part(row, source, catalog, profile)
     shape = _shape(row, source, catalog)
-    layout, choices, assumed = _layout(row, source, shape)
+    layout, choices, assumed = _layout(row, source, part)
     recipe = _recipe(row, source, part, layout)
     expert = float(shape.moe_blocks) > 0
     kind = "tuning" if row.text("kind") in ("lora", "sft") else "moe" if expert else "dense"
@@ -141,7 +143,11 @@ def _part(row: TruthRow, source: Source, catalog: Catalog, profile: Profile) -> 
 
 def _at_site(part: TrainPart, said: Mapping[str, Any]) -> TrainPart:
     """The part with the links of a site."""
-    named = {"nic_gb_per_s": "nic_bytes_per_s", "scaleup_gb_per_s": "scaleup_bytes_per_s", "read_gb_per_s": "read_bytes_per_s"}
+    named = {
+        "nic_gb_per_s": "nic_bytes_per_s",
+        "scaleup_gb_per_s": "scaleup_bytes_per_s",
+        "read_gb_per_s": "read_bytes_per_s",
+    }
     changed = {field: float(said[key]) * 1e9 for key, field in named.items() if key in said}
     if "per_node" in said:
         changed["per_node"] = float(said["per_node"])
@@ -196,19 +202,21 @@ def _row_shape(row: TruthRow, source: Source, layers: int, hidden: int) -> Train
     return min(variants, key=lambda one: abs(math.log(float(total_params(one)) / params)))
 
 
-def _layout(row: TruthRow, source: Source, shape: TrainShape) -> tuple[Layout, tuple[float, ...], bool]:
+def _layout(row: TruthRow, source: Source, part: TrainPart) -> tuple[Layout, tuple[float, ...], bool]:
     ranks, length = row.figure("n_accelerators"), source.figure(row, "seq_len")
     if not ranks:
         raise Unread(missing_input("n_accelerators"))
     if not length:
         raise Unread(missing_input("seq_len"))
-    cut, assumed = _mapping(row, source, ranks)
+    cut, assumed = _mapping(row, source, ranks, part.memory_bytes)
     dp = ranks / (cut["tp"] * cut["pp"] * cut["cp"])
     if dp < 1 or abs(dp - round(dp)) > 1e-6:
         raise Unread(not_modelled("mapping contradicts the number of accelerators of the row"))
     batch = row.figure("global_batch")
     micro, micro_batches, choices = _micro_batch(row, source, batch, dp, cut)
-    recompute = source.text(row, "recompute")
+    if choices and row.text("zero_stage") == "3":
+        raise Unread(missing_input("micro_batch, which says how often sharded weights are gathered"))
+    recompute = _recompute(row, source)
     layout = Layout(
         sequence_tokens=length, micro_batch=micro, global_batch=batch or dp * micro * max(micro_batches, 1.0),
         dp=round(dp), recompute=RECOMPUTE.get(recompute, 0.0), sharded=float(row.text("zero_stage") == "3"),
@@ -217,10 +225,10 @@ def _layout(row: TruthRow, source: Source, shape: TrainShape) -> tuple[Layout, t
     return layout, choices, assumed or bool(choices) or not recompute
 
 
-def _mapping(row: TruthRow, source: Source, ranks: float) -> tuple[dict[str, float], bool]:
+def _mapping(row: TruthRow, source: Source, ranks: float, memory_bytes: float) -> tuple[dict[str, float], bool]:
     said = {name: row.figure(name) for name in ("tp", "pp", "cp", "ep", "vpp")}
     if said["tp"] is None and said["pp"] is None and row.figure("dp") is None:
-        return _default_mapping(row, source, ranks), True
+        return _default_mapping(row, source, ranks, memory_bytes), True
     vpp = said["vpp"] if said["vpp"] is not None else source.facts.get("vpp") if (said["pp"] or 1) > 1 else None
     if "Interleaved" in row.text("notes"):
         vpp = 2.0
@@ -228,14 +236,21 @@ def _mapping(row: TruthRow, source: Source, ranks: float) -> tuple[dict[str, flo
     return {**cut, "vpp": float(vpp or 1.0)}, False
 
 
-def _default_mapping(row: TruthRow, source: Source, ranks: float) -> dict[str, float]:
+def _least_tp(row: TruthRow, memory_bytes: float) -> float:
+    """Least tensor parallelism at which frozen bf16 weights leave a fifth of the memory."""
+    weights = 2.0 * (row.figure("params_total") or 0.0)
+    return next((tp for tp in (1.0, 2.0, 4.0) if weights / tp <= 0.8 * memory_bytes), 8.0)
+
+
+def _default_mapping(row: TruthRow, source: Source, ranks: float, memory_bytes: float) -> dict[str, float]:
     plain = {"tp": 1.0, "pp": 1.0, "cp": 1.0, "ep": 1.0, "vpp": 1.0}
     if ranks == 1 or row.text("zero_stage") == "3" or source.text(row, "mapping") == "sharded":
         return plain
     batch = row.figure("global_batch") or 0.0
     if source.text(row, "mapping") == "context" and row.text("kind") == "lora" and batch:
-        share = ranks / batch
-        return {**plain, "cp": share if share > 1 and share == round(share) else 1.0}
+        tp = _least_tp(row, memory_bytes)
+        share = ranks / batch / tp
+        return {**plain, "tp": tp, "cp": share if share > 1 and share == round(share) else 1.0}
     raise Unread(missing_input("mapping: tp, pp, dp"))
 
 
@@ -258,6 +273,13 @@ def _micro_batch(
     return (fitting or (local,))[0], 0.0, fitting if len(fitting) > 1 else ()
 
 
+def _recompute(row: TruthRow, source: Source) -> str:
+    """As stated; a ladder of recipes starts without it and adds it in a later row."""
+    if not row.text("recompute") and "cumulative" in row.text("notes"):
+        return "none"
+    return source.text(row, "recompute")
+
+
 def _recipe(row: TruthRow, source: Source, part: TrainPart, layout: Layout) -> Recipe:
     said = source.text(row, "precision").lower()
     if (precision := PRECISIONS.get(said)) is None:
@@ -268,8 +290,15 @@ def _recipe(row: TruthRow, source: Source, part: TrainPart, layout: Layout) -> R
     stack = str(source.facts["stack"])
     if stack == "unknown":
         stack = _likely_stack(layout)
+    if source.facts.get("eager") == "unless compiled" and not _compiled(row):
+        stack += "-eager"
     spread = True if "sequence parallelism on" in row.text("notes") else None
     return Recipe(part, precision, stack, sequence_parallel=spread, token_drop="tokendrop" in row.text("model"))
+
+
+def _compiled(row: TruthRow) -> bool:
+    said = row.text("notes")
+    return "compile" in said or ("cumulative" in said and "+packed" not in said)
 
 
 def _likely_stack(layout: Layout) -> str:

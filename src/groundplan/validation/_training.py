@@ -15,8 +15,10 @@ from groundplan.perf._train_profile import Profile, Recipe, Terms, shipped_profi
 from groundplan.perf._train_shape import TrainShape, gathered, stacked
 from groundplan.perf._train_step import Layout, step_time
 from groundplan.validation._outcome import Outcome, Skipped, missing_input, not_modelled
+from groundplan.validation._score import interval
 from groundplan.validation._table import TruthRow
 from groundplan.validation._train_rows import Run, read_run
+from groundplan.validation._validate import Kind
 
 Floats = NDArray[np.float64]
 LORA_RUN_SHARE = 1.12
@@ -114,5 +116,22 @@ def _measured(run: Run) -> float:
 
 
 def predict_training(rows: Sequence[TruthRow], catalog: Catalog) -> list[Outcome]:
-    """One outcome a row (placeholder interval until calibrated)."""
-    raise NotImplementedError
+    """One outcome a row: a prediction with its interval, or why there is none."""
+    profile = shipped_profile()
+    read = read_runs(rows, catalog, profile)
+    runs = [run for run in read if not isinstance(run, Skipped)]
+    times = iter(Batch(runs).seconds(profile)) if runs else iter(())
+    return [one if isinstance(one, Skipped) else _predicted(one, float(next(times)), profile) for one in read]
+
+
+def _predicted(run: Run, seconds: float, profile: Profile) -> Outcome:
+    value = value_of(run, seconds)
+    if isinstance(value, Skipped):
+        return value
+    factor = profile.interval_factor(run.kind, assumed=run.assumed)
+    return interval(value, 1.0 / factor, factor)
+
+
+def training_kind() -> Kind:
+    """The line of `kinds()`."""
+    return Kind(shipped_profile().version, predict_training)

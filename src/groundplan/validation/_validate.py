@@ -27,8 +27,9 @@ def kinds() -> Mapping[str, Kind]:
     """What can be validated; their modules load when they are used."""
     from groundplan.validation._control import control_kind
     from groundplan.validation._power import power_kind
+    from groundplan.validation._training import training_kind
 
-    return {"control": control_kind(), "power": power_kind()}
+    return {"control": control_kind(), "power": power_kind(), "training": training_kind()}
 
 
 def validate(kind: str, path: Path, catalog: Catalog, sources: Sequence[str] = ()) -> Validation:
