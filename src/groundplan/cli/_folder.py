@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -36,7 +36,7 @@ def check_file(path: Path) -> None:
     check_folder(path.parent)
 
 
-def write_files(folder: Path, texts: Mapping[str, str]) -> None:
+def write_files(folder: Path, texts: Mapping[str, str | bytes]) -> None:
     """Write several files so that each is its earlier self or the whole new one; none is touched when one fails."""
     made: dict[str, str] = {}
     try:
@@ -52,17 +52,23 @@ def write_files(folder: Path, texts: Mapping[str, str]) -> None:
             Path(leftover).unlink(missing_ok=True)
 
 
+def wrote(folder: Path, names: Sequence[str]) -> str:
+    """``wrote a, b and c``, for people."""
+    *most, last = (str(folder / name) for name in names)
+    return f"wrote {', '.join(most)} and {last}" if most else f"wrote {last}"
+
+
 def write_file(path: Path, text: str) -> None:
     """Write one file, all or nothing."""
     write_files(path.parent, {path.name: text})
 
 
-def _temporary(folder: Path, name: str, text: str) -> str:
+def _temporary(folder: Path, name: str, text: str | bytes) -> str:
     handle, path = tempfile.mkstemp(dir=folder, prefix=f".{name}.", suffix=".part")
     target = folder / name
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(text.encode("utf-8"))
+            file.write(text if isinstance(text, bytes) else text.encode("utf-8"))
             file.flush()
             os.fsync(file.fileno())
         Path(path).chmod(target.stat().st_mode & 0o777 if target.exists() else 0o644)

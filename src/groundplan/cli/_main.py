@@ -26,6 +26,7 @@ FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A factory fi
 Compare = Annotated[
     bool, typer.Option("--compare", help="Plan every alternative too, and find the prices that change the answer.")
 ]
+Pdf = Annotated[bool, typer.Option("--pdf", help="Set report.pdf too, a board paper (extra pdf).")]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Write no report.html.")]
 
 
@@ -112,6 +113,7 @@ def plan(
     file: FileArgument,
     out: Results = Path("groundplan-plan"),
     compare: Compare = False,
+    pdf: Pdf = False,
     as_json: Json = False,
     no_report: NoReport = False,
 ) -> None:
@@ -121,7 +123,25 @@ def plan(
     """
     from groundplan.cli._plan import plan_file
 
-    raise typer.Exit(plan_file(file, out, as_json=as_json, with_report=not no_report, compare=compare))
+    code = plan_file(file, out, as_json=as_json, with_report=not no_report, compare=compare, pdf=pdf)
+    raise typer.Exit(code)
+
+
+@app.command()
+@guarded
+def report(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan.json, or the folder that holds it.")],
+    spec: Annotated[Path | None, typer.Option(help="Factory file; else factory.json beside the plan.")] = None,
+    pdf: Pdf = False,
+    as_json: Json = False,
+) -> None:
+    """Draw the report of a plan anew, beside it.
+
+    With decision.json there, the alternatives are in it. Nothing is solved.
+    """
+    from groundplan.cli._report import report_file
+
+    report_file(plan, spec, pdf=pdf, as_json=as_json)
 
 
 @app.command()

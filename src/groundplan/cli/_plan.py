@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from groundplan.catalog import Catalog
 from groundplan.cli._errors import print_json
 from groundplan.cli._explain import explained
-from groundplan.cli._folder import check_folder, write_files
+from groundplan.cli._folder import check_folder, write_files, wrote
 from groundplan.cli._progress import Progress, progress
 from groundplan.cli._warnings import say_warnings, warnings
 from groundplan.errors import LimitReached, RuleBroken
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from groundplan.study import Base, Compared, Comparison, Planned
 
 PLAN, FACTORY, REPORT, REJECTED = "plan.json", "factory.json", "report.html", "plan.rejected.json"
-DECISION, OTHERS = "decision.json", "plan.*.json"
+DECISION, OTHERS, PAPER = "decision.json", "plan.*.json", "report.pdf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,16 @@ class Made:
         return self.compared.comparison if self.compared else None
 
 
-def plan_file(file: Path, out: Path, *, as_json: bool, with_report: bool, compare: bool = False) -> int:
-    """Plan a factory file into a folder; the exit code. Raises RuleBroken for a plan that `verify` rejects."""
+def plan_file(
+    file: Path, out: Path, *, as_json: bool, with_report: bool, compare: bool = False, pdf: bool = False
+) -> int:
+    """Plan a factory file into a folder; the exit code.
+
+    Raises RuleBroken for a plan that `verify` rejects, and, before anything is planned, PaperError where the paper is
+    asked for without its package.
+    """
+    if pdf:
+        _need_typst()
     loaded = load(file)
     catalog = Catalog.default().for_file(loaded)
     check_folder(out)
@@ -54,14 +62,17 @@ def plan_file(file: Path, out: Path, *, as_json: bool, with_report: bool, compar
     if made.report.findings:
         write_files(out, {REJECTED: plan_text(made.plan)})
         raise RuleBroken(made.report.findings)
-    files = {PLAN: plan_text(made.plan), FACTORY: factory_text(loaded), **_tables(made, loaded, catalog)}
+    files: dict[str, str | bytes] = {PLAN: plan_text(made.plan), FACTORY: factory_text(loaded)}
+    files |= _tables(made, loaded, catalog)
     if made.compared:
         files |= _decision(made.compared)
     if with_report:
         files[REPORT] = _page(made, loaded, catalog)
+    if pdf:
+        files[PAPER] = _paper(made, loaded, catalog)
     write_files(out, files)
     _drop_stale(out, set(files))
-    _say(made, loaded, out, as_json=as_json, with_report=with_report)
+    _say(made, loaded, out, as_json=as_json, written=[name for name in (PLAN, REPORT, PAPER) if name in files])
     return LimitReached.exit_code if made.plan.result.status == "limit" else 0
 
 
@@ -113,6 +124,19 @@ def _page(made: Made, loaded: LoadedSpec, catalog: Catalog) -> str:
         return render(made.plan, loaded, catalog, made.report, made.comparison)
 
 
+def _need_typst() -> None:
+    from groundplan.report import need_typst
+
+    need_typst()
+
+
+def _paper(made: Made, loaded: LoadedSpec, catalog: Catalog) -> bytes:
+    from groundplan.report import paper
+
+    with progress("setting the paper"):
+        return paper(made.plan, loaded, catalog, made.report, made.comparison)
+
+
 def _tables(made: Made, loaded: LoadedSpec, catalog: Catalog) -> dict[str, str]:
     """What to sign by when, for a spreadsheet and for a diary, and the bill of materials."""
     from groundplan.report import files
@@ -128,7 +152,7 @@ def factory_text(loaded: LoadedSpec) -> str:
 
 def _drop_stale(out: Path, written: set[str]) -> None:
     """What an earlier run left would speak of another plan."""
-    for path in (out / REJECTED, out / REPORT, out / DECISION, *out.glob(OTHERS)):
+    for path in (out / REJECTED, out / REPORT, out / PAPER, out / DECISION, *out.glob(OTHERS)):
         if path.name not in written:
             path.unlink(missing_ok=True)
 
@@ -158,7 +182,7 @@ def _alternatives(made: Made) -> dict[str, Any]:
     return {"compare_s": round(made.compare_s, 3), "alternatives": rows}
 
 
-def _say(made: Made, loaded: LoadedSpec, out: Path, *, as_json: bool, with_report: bool) -> None:
+def _say(made: Made, loaded: LoadedSpec, out: Path, *, as_json: bool, written: list[str]) -> None:
     from groundplan.cli._compare import comparison_tables
     from groundplan.cli._tables import console, plan_tables
 
@@ -171,7 +195,7 @@ def _say(made: Made, loaded: LoadedSpec, out: Path, *, as_json: bool, with_repor
     result = made.plan.result
     note = "" if result.status == "optimal" else "; the search was stopped before the gap asked for"
     print(f"verified; gap {result.gap:.2%}{note}", file=sys.stderr)
-    print(f"wrote {out / PLAN}" + (f" and {out / REPORT}" if with_report else ""), file=sys.stderr)
+    print(wrote(out, written), file=sys.stderr)
     print("beside it: actions.csv and actions.ics (what to sign by when), bom.csv (what to buy)", file=sys.stderr)
     found = warnings()
     say_warnings(found)

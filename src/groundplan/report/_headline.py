@@ -20,13 +20,15 @@ from groundplan.report._facts import Facts
 from groundplan.report._html import Html, join, listing, tag, verdict, warning
 from groundplan.report._words import SPACE, count
 
+SYNTHETIC = "Sizes or quotes of this plan are invented, as its factory file says. No figure here is a company's own."
+
 
 def banner(facts: Facts) -> Html:
     """Said first where sizes or quotes are invented."""
     if not facts.factory.synthetic:
         return Html("")
-    said = "Sizes or quotes of this plan are invented, as its factory file says. No figure here is a company's own."
-    return tag("aside", tag("p", tag("b", "Synthetic."), " ", said), class_="banner", aria_label="Synthetic figures")
+    said = tag("p", tag("b", "Synthetic."), " ", SYNTHETIC)
+    return tag("aside", said, class_="banner", aria_label="Synthetic figures")
 
 
 def headline(facts: Facts) -> Html:

@@ -24,10 +24,8 @@ CREDITS = "Credits hang below zero; a bar's figure sums what is above."
 def over_time(facts: Facts) -> tuple[str, Html]:
     """Title and body: stacked by group and plan year."""
     column = _column(facts)
-    shown = _shown(facts, column)
-    key = tag(
-        "ul", *(tag("li", tag("i", style=f"background:var({part.colour})"), part.name) for part in shown), class_="key"
-    )
+    marks = (tag("li", tag("i", style=f"background:var({colour})"), name) for name, colour in cash_key(facts))
+    key = tag("ul", *marks, class_="key")
     caption = tag("figcaption", f"{_unit(facts, column)}, undiscounted. {CREDITS}")
     folded = details("Show these numbers as a table", groups_table(facts).html())
     return cash_title(facts), join([tag("figure", caption, key, cash_picture(facts).html()), folded])
@@ -60,6 +58,11 @@ def _shown(facts: Facts, column: Column) -> list[Series]:
         for index, (name, colour, _) in enumerate(GROUPS)
         if any(totals[year][index] for year in facts.years)
     ]
+
+
+def cash_key(facts: Facts) -> list[tuple[str, str]]:
+    """Groups that are drawn, each with the variable of its colour."""
+    return [(part.name, part.colour) for part in _shown(facts, _column(facts))]
 
 
 def cash_picture(facts: Facts) -> Picture:
