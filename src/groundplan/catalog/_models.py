@@ -287,6 +287,9 @@ class VisionArch(Frozen):
     input_width_pixels: Count
     input_height_pixels: Count
     gflops_per_frame: Positive
+    operators: Literal["convolution", "grouped", "attention"] = "convolution"
+    """What most of the work is: engines run the large products of attention models faster than convolutions, and
+    grouped or depthwise convolutions (ResNeXt, EfficientNet) slower."""
     activation_mb: Positive | None = None
     """Peak activation memory per frame in bf16."""
 

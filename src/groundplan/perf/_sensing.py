@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from groundplan.catalog import Catalog, ModelCard, Server, StreamArch, VisionArch
 from groundplan.perf._chip import Chip, chip_of
+from groundplan.perf._frames import frame_file, frame_work, frames_s
 from groundplan.perf._llm import precisions
 from groundplan.perf._power import cores_draw, replica_draw
 from groundplan.perf._queue import best_queue_batch, saturated_per_s
@@ -14,17 +15,12 @@ from groundplan.perf._types import PS_PER_MS, PS_PER_S, OperatingPoint, QueueSer
 from groundplan.spec import StreamWorkload, VisionWorkload
 
 VISION_ENGINE = "tensorrt default 2026"
-CONVOLUTION_SHARE = {"fp32": 0.60, "bf16": 0.40, "fp8": 0.30, "int8": 0.30, "fp4": 0.20}
-"""Share of the dense peak that convolutions reach (assumed). EfficientAD's 600 images/s (arXiv 2303.14535) is 0.6 of
-the dense 16-bit peak of its GPU; RF-DETR and YOLO exports on L4 reach 0.1-0.3."""
-READ_SHARE = 0.60
+FRAME_ENGINE = "tensorrt"
+"""A checkpoint exported and built, not tuned by hand."""
 FRAME_S = {"edge": 5.0e-3, "consumer": 1.0e-3, "workstation": 1.0e-3, "datacenter": 1.0e-3}
 """Decoding, resizing and copying one frame (assumed): YOLOv8n on Orin Nano takes 7.3 ms, its camera pipeline 16.6 ms
 (60 frames/s), so about 9 ms on six small cores are not inference."""
-LAUNCH_S = 0.3e-3
 VISION_BATCH = 16
-VISION_ERROR = (0.5, 2.0)
-"""Assumed: no multi-source fit exists for inspection models."""
 
 STREAM_ENGINE = "cpu default 2026"
 STREAM_ERROR = (0.6, 1.5)
@@ -46,13 +42,11 @@ def vision_points(workload: VisionWorkload, server: Server, catalog: Catalog) ->
 
 
 def frame_s(card: ModelCard, arch: VisionArch, chip: Chip, precision: str, batch: int) -> float:
-    """Seconds of a batch of frames: the longer of computing and reading, launch, and host work per frame."""
-    compute = chip.compute_format(precision)
-    flop_s = batch * arch.gflops_per_frame * 1e9 / (CONVOLUTION_SHARE[compute] * chip.flop_per_s(compute))
-    scale = BYTES[precision] / BYTES["bf16"]
-    moved = card.weights_params() * BYTES[precision] + 2.0 * batch * (arch.activation_mb or 0.0) * 1e6 * scale
-    read_s = moved / (READ_SHARE * chip.read_bytes_per_s)
-    return max(flop_s, read_s) + LAUNCH_S + batch * FRAME_S[chip.row.market]
+    """Seconds of a batch of frames: the call on the accelerator, and host work per frame."""
+    file = frame_file()
+    constants = file.constants(FRAME_ENGINE, chip.compute_format(precision))
+    work = frame_work(card, arch, chip.row, precision)
+    return float(frames_s(constants, work, batch, file.effect(chip.id))) + batch * FRAME_S[chip.row.market]
 
 
 def _vision_memory_gb(card: ModelCard, arch: VisionArch, chip: Chip, precision: str, batch: int) -> dict[str, float]:
@@ -84,8 +78,8 @@ def _vision_point(
         where = f"{card.id} {precision} on {server.id}"
         raise Refused("latency", f"{where}: {alone_ms:.1f} ms alone exceeds {level:g} ms")
     table = best_queue_batch(times, level)
-    rate = saturated_per_s(table)
-    flop_use = min(1.0, rate * arch.gflops_per_frame * 1e9 / chip.flop_per_s(chip.compute_format(precision)))
+    rate, factor = saturated_per_s(table), frame_file().factors["call"]
+    flop_use = min(1.0, rate * arch.gflops_per_frame * 1e9 / chip.flop_per_s("bf16"))
     read_use = min(1.0, rate * 2e6 * (arch.activation_mb or 0.0) / chip.read_bytes_per_s)
     draw = replica_draw(server, catalog, 1, read_use, flop_use)
     return OperatingPoint(
@@ -101,8 +95,8 @@ def _vision_point(
         dynamic_kw=draw.mean_kw,
         latency_ms={"latency": alone_ms},
         memory_gb=_vision_memory_gb(card, arch, chip, precision, len(table)),
-        error_low_factor=VISION_ERROR[0],
-        error_high_factor=VISION_ERROR[1],
+        error_low_factor=1.0 / factor,
+        error_high_factor=factor,
         why=f"batch {len(table)}; FLOP use {flop_use:.0%}, host {FRAME_S[chip.row.market] * 1e3:g} ms a frame",
         peak_kw=draw.peak_kw,
         service=QueueService(table),

@@ -2,12 +2,14 @@
 
 from groundplan.perf._control import Asked, Phases, Roofline, layer_passes, policy_call, policy_phases, roofline_of
 from groundplan.perf._stack import Calls, Host, Stack, StackFile, call_s, slow_cores, stack_file, unified_memory
+from groundplan.perf._types import Refused
 
 __all__ = [
     "Asked",
     "Calls",
     "Host",
     "Phases",
+    "Refused",
     "Roofline",
     "Stack",
     "StackFile",

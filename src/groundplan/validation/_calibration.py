@@ -58,8 +58,14 @@ def calibrators() -> Mapping[str, Calibrator]:
     from groundplan.validation._calibrate_control import calibrate_control
     from groundplan.validation._calibrate_power import calibrate_power
     from groundplan.validation._calibrate_training import calibrate_training
+    from groundplan.validation._calibrate_vision import calibrate_vision
 
-    return {"control": calibrate_control, "power": calibrate_power, "training": calibrate_training}
+    return {
+        "control": calibrate_control,
+        "power": calibrate_power,
+        "training": calibrate_training,
+        "vision": calibrate_vision,
+    }
 
 
 def calibrate(

@@ -28,8 +28,14 @@ def kinds() -> Mapping[str, Kind]:
     from groundplan.validation._control import control_kind
     from groundplan.validation._power import power_kind
     from groundplan.validation._training import training_kind
+    from groundplan.validation._vision import vision_kind
 
-    return {"control": control_kind(), "power": power_kind(), "training": training_kind()}
+    return {
+        "control": control_kind(),
+        "power": power_kind(),
+        "training": training_kind(),
+        "vision": vision_kind(),
+    }
 
 
 def validate(kind: str, path: Path, catalog: Catalog, sources: Sequence[str] = ()) -> Validation:
