@@ -28,7 +28,7 @@ from groundplan.verify import ledger
 sys.path.append(str(Path(__file__).resolve().parents[1] / "verify"))
 sys.path.append(str(Path(__file__).resolve().parents[1] / "oracle"))
 from instances import instance, tiny_catalog
-from sample import BUCKETS, PERIODS, sample, tau
+from sample import BUCKETS, PERIODS, moving_sample, sample, tau
 
 OUTSIDE = ("value_served", "shed_penalty")
 HOURS = {period: 8760 * months / 12 for period, (_, months) in PERIODS.items()}
@@ -63,6 +63,24 @@ def test_workloads_and_idle_sum_to_the_objective(made, found):
     assert shared == pytest.approx(made[0].result.objective_usd - outside(made[0], 0.08), rel=1e-9)
     assert found.npv_usd == pytest.approx(shared, rel=1e-12)
     assert (found.convention.name, found.discount_rate) == ("groundplan", 0.08)
+
+
+def test_nothing_is_lost_where_nodes_move():
+    """Moving, resale and what is left of three boxes fall on both ends; the way is borne where they come to."""
+    plan, spec, catalog = moving_sample()
+    got = costs_of(plan, spec, catalog)
+    shared = sum(one.npv_usd for one in got.workloads) + sum(one.npv_usd for one in got.idle)
+    assert shared == pytest.approx(plan.result.objective_usd - outside(plan, 0.08), rel=1e-9)
+    level = {
+        site: sum(WORTH[row.period] * row.usd for row in got.rows
+                  if (row.line, row.site, row.item) == ("capital", site, "existing:boxes"))
+        for site in ("annex", "shed")
+    }  # fmt: skip
+    left = 8000 * 0.75**2 / 1.08**2
+    assert level["shed"] == pytest.approx(-left)
+    assert level["annex"] == pytest.approx(1400 * WORTH["q2"] - 8000 * 0.75**0.75 * WORTH["q4"] - left)
+    months = {row.period for row in got.rows if (row.site, row.item) == ("annex", "existing:boxes")}
+    assert months == {"q3", "q4", "y2"}
 
 
 def solved(kinds: tuple[str, ...]):

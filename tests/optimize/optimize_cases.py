@@ -99,7 +99,8 @@ VALUES: dict[str, Any] = {
     ],
     "existing": [
         {"id": "old", "site": "plant", "server": "node8", "nodes_count": 2, "bought_month": "2024-06",
-         "maintenance_usd_per_year": 9000, "resale_usd": 60000, "resale_decline_per_year_rate": 0.3},
+         "maintenance_usd_per_year": 9000, "resale_usd": 60000, "resale_decline_per_year_rate": 0.3,
+         "moves": [{"to": "annex", "usd_per_node": 4000, "lead_months": 12}]},
     ],
     "token_offers": [
         {"id": "sold", "site": "api", "workloads": ["assist"], "input_usd_per_mtok": 0.5,
@@ -177,6 +178,7 @@ def _tables_of(factory: Factory) -> Tables:
     """Rows of the workloads that the factory has, at the pools that it has."""
     held = {(site, offer.server) for offer in factory.purchases for site in offer.sites}
     held |= {(row.site, row.server) for row in (*factory.rentals, *factory.existing)}
+    held |= {(move.to, row.server) for row in factory.existing for move in row.moves}
     names = {workload.id for workload in factory.workloads}
     points = {p.id: p for p in TABLES.points if p.workload in names and p.server in {server for _, server in held}}
     staffing = [r for r in TABLES.staffing if r.point in points and (r.site, points[r.point].server) in held]

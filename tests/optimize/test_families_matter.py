@@ -72,6 +72,11 @@ CASES: dict[str, tuple[dict[str, Any], set[str]]] = {
          "purchases": [], **FREE},
         {"stock", "cost", "packing"},
     ),
+    "moves": (
+        {"workloads": [_plain(2)], "purchases": [],
+         "existing": [{**OLD, "bought_month": "2023-12", "moves": [{**OLD["moves"][0], "lead_months": 0}]}], **FREE},
+        {"packing"},
+    ),
     "deliveries": (
         {"workloads": [_plain(25)], "purchases": [{**BUY8, "deliveries": FEW}],
          "rentals": [{**NOW, "price_usd_per_node_hour": 200, "quota_nodes": 9}],

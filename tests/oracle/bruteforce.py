@@ -1,7 +1,7 @@
 """Least cost of tiny instances by trying every integer decision; the continuous rest is a small linear program.
 
 Written from docs/conventions.md alone: nothing of `problem`, `optimize` or `verify` is imported, cost included.
-Integers tried: lots ordered, nodes retired, power blocks, commitments, on-demand nodes, people, and replicas
+Integers tried: lots ordered, nodes moved and retired, power blocks, commitments, on-demand nodes, people, and replicas
 (packed into nodes by exhaustive placement). Out of scope, and refused: batch work, loss of a site, cash and carbon
 caps, ratchets, on-premise floors.
 """
@@ -74,6 +74,7 @@ class Oracle:
         self._refuse()
         named = [(s, o.server) for o in factory.purchases for s in o.sites]
         named += [(o.site, o.server) for o in (*factory.existing, *factory.rentals)]
+        named += [(move.to, o.server) for o in factory.existing for move in o.moves]
         self.pools = sorted({(site, catalog.server(server).id) for site, server in named})
         self.cells = self._cells()
         self._served: dict[tuple, float] = {}
@@ -210,7 +211,7 @@ class Oracle:
         """All ways to stock a pool, the dominated ones left out."""
         site, server = self.pools[pool]
         offer = next((o for o in self.f.purchases if site in o.sites and self.c.server(o.server).id == server), None)
-        old = [x for x in self.f.existing if x.site == site and self.c.server(x.server).id == server]
+        old = [x for x in self.f.existing if x.site == site and self.c.server(x.server).id == server and not x.moves]
         rentals = [o for o in self.f.rentals if o.site == site and self.c.server(o.server).id == server]
         need = self._nodes_needed(pool)
         lots = range(ceil(need / offer.lot_nodes) + 1) if offer else range(1)
@@ -316,6 +317,65 @@ class Oracle:
         if self.end - self.offset(item.bought_month) < life:
             usd -= self.present(before * value, self.end)
         return Stock(tuple(own), tuple(0 for _ in self.T), usd, tuple(capex))
+
+    def _estates(self, item) -> list[tuple[Stock, ...]]:
+        """Ways to keep, move and retire nodes that may go to one other site: a stock for each pool, the rest empty."""
+        (move,) = item.moves
+        counts = list(product(range(item.nodes_count + 1), repeat=len(self.T)))
+        cheapest: dict[tuple, tuple[Stock, ...]] = {}
+        for left, sold, sold_there in product(counts, repeat=3):
+            both = self._moved(item, move, left, sold, sold_there)
+            if both is not None:
+                key = tuple(stock.own for stock in both)
+                if key not in cheapest or sum(s.usd for s in both) < sum(s.usd for s in cheapest[key]):
+                    cheapest[key] = both
+        ends = [(place, self.c.server(item.server).id) for place in (item.site, move.to)]
+        none = Stock(tuple(0 for _ in self.T), tuple(0 for _ in self.T), 0.0, tuple(self._zero()[1]))
+        return [
+            tuple(dict(zip(ends, both, strict=True)).get(p, none) for p in self.pools) for both in cheapest.values()
+        ]
+
+    def _moved(self, item, move, left, sold, sold_there) -> tuple[Stock, Stock] | None:
+        """`left` nodes leave, `sold` are retired at home and `sold_there` at the other site, in each period."""
+        if sum(left) + sum(sold) > item.nodes_count or sum(sold_there) > sum(left):
+            return None
+        life = self.c.server(item.server).life_years * 12
+        over = [self.start[t] - self.offset(item.bought_month) >= life for t in self.T]
+        arrivals = [self.arrival(t, move.lead_months) for t in self.T]
+        if any(n and (a is None or over[a]) for n, a in zip(left, arrivals, strict=True)):
+            return None
+        if any(over[t] and (sold[t] or sold_there[t]) for t in self.T):
+            return None
+        way = sum(self.flow(n * move.usd_per_node, t) for t, n in enumerate(left))
+        out = [n + m for n, m in zip(left, sold, strict=True)]
+        home = [item.nodes_count - sum(out[: t + 1]) for t in self.T]
+        came = [sum(n for n, a in zip(left, arrivals, strict=True) if a is not None and a <= t) for t in self.T]
+        there = [came[t] - sum(sold_there[: t + 1]) for t in self.T]
+        if min(home) < 0 or min(there) < 0:
+            return None
+        here_usd, there_usd = (
+            self._owned_usd(item, place, nodes, gone, over)
+            for place, nodes, gone in ((item.site, home, sold), (move.to, there, sold_there))
+        )
+        rented, capex = self._zero()
+        own = [tuple(0 if over[t] else nodes[t] for t in self.T) for nodes in (home, there)]
+        return (
+            Stock(own[0], tuple(rented), here_usd + way, tuple(capex)),
+            Stock(own[1], tuple(rented), there_usd, tuple(capex)),
+        )
+
+    def _owned_usd(self, item, place: str, nodes, gone, over) -> float:
+        """Upkeep, room and software of nodes at a site, less what those that are sold there bring."""
+        server, hosting = self.c.server(item.server), self.sites[place].hosting
+        usd, keep = 0.0, 1 - item.resale_decline_per_year_rate
+        for t in self.T:
+            if not over[t]:
+                upkeep = nodes[t] * item.maintenance_usd_per_year * self.months[t] / 12
+                usd += self.flow(upkeep + self._own_usd(server, hosting, nodes[t], t), t)
+                usd -= self.flow(gone[t] * item.resale_usd * keep ** (self.start[t] / 12), t)
+        if self.end - self.offset(item.bought_month) < server.life_years * 12:
+            usd -= self.present(nodes[-1] * item.resale_usd * keep ** (self.end / 12), self.end)
+        return usd
 
     def _rent(self, offer, nodes: tuple[int, ...]) -> Stock | None:
         """`nodes` on demand in each period, or committed at its start."""
@@ -533,7 +593,9 @@ class Oracle:
 
     def _choices(self):
         caps = self.f.budgets.capex_usd_by_year
-        for choice in product(*(self.stocks(g) for g in range(len(self.pools)))):
+        moving = [self._estates(item) for item in self.f.existing if item.moves]
+        for bought, *owned in product(product(*(self.stocks(g) for g in range(len(self.pools)))), *moving):
+            choice = tuple(_sum_stocks(parts) for parts in zip(bought, *owned, strict=True)) if owned else bought
             usd, capex = sum(s.usd for s in choice), [sum(s.capex[y] for s in choice) for y in self._years]
             for site in self._own_sites:
                 more, spent = self.site_usd(site, list(choice))

@@ -111,6 +111,9 @@ KINDS = (
     "isolated", "blocks", "wide", "no-power", "no-lead", "no-quota", "no-money", "later", "shed",
 )  # fmt: skip
 """What each instance is about; the four that begin with no- are usually infeasible."""
+MOVING = "moving"
+MOVING_SEEDS = range(1000, 1040)
+"""Seeds of instances whose existing nodes may move; apart, so that the others keep their seeds."""
 
 
 DRAWS = (*KINDS, "fragments", "fragments", "two-servers", "existing", "tokens", "isolated", "wide", "shed")
@@ -119,8 +122,8 @@ DRAWS = (*KINDS, "fragments", "fragments", "two-servers", "existing", "tokens", 
 
 def instance(seed: int) -> Instance:
     """The instance of a seed; the kind goes round."""
-    rng, kind = Random(f"tiny {seed}"), DRAWS[seed % len(DRAWS)]
-    values = _factory(rng, kind)
+    rng, kind = Random(f"tiny {seed}"), MOVING if seed in MOVING_SEEDS else DRAWS[seed % len(DRAWS)]
+    values = _moving(rng, _factory(rng, kind)) if kind == MOVING else _factory(rng, kind)
     factory = Factory.model_validate(values)
     return Instance(seed, kind, factory, _tables(rng, kind, values))
 
@@ -247,6 +250,30 @@ def _existing(rng: Random, kind: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def _moving(rng: Random, values: dict[str, Any]) -> dict[str, Any]:
+    """A second site of one's own: nodes that stand at one of the two may go to the other.
+
+    The plant is where the load arises, yet may be too small for what stands there; the link to the annex costs money.
+    """
+    home, to = rng.choice([("plant", "annex"), ("annex", "plant")])
+    values["periods"] = rng.choice([{"months": 0, "years": 2}, {"months": 0, "quarters": 2, "years": 0}])
+    values["sites"].append(_site("annex", "line-edge", hosting=_hosting(rng, MOVING)))
+    if home == "plant":
+        values["sites"][0]["hosting"]["usable_kw"] = rng.choice([15.0, 15.0, 30.0])
+    way = {**values["links"][0], "site": "annex", "price_usd_per_month": rng.choice([0, 400, 9000])}
+    values["links"] = [way, *(values["links"] if values["rentals"] else [])]
+    values["existing"] = [
+        {"id": "old", "site": home, "server": "node8", "nodes_count": rng.choice([1, 2, 3]),
+         "bought_month": rng.choice(["2023-06", "2024-06", "2025-06"]),
+         "maintenance_usd_per_year": rng.choice([5000, 30000]), "resale_usd": rng.choice([0, 12000]),
+         "resale_decline_per_year_rate": 0.3,
+         "moves": [{"to": to, "usd_per_node": rng.choice([300, 3000]), "lead_months": rng.choice([0, 0, 3, 12])}]}
+    ]  # fmt: skip
+    for offer in values["purchases"]:
+        offer["price_usd"], offer["sites"] = rng.choice([40000, 120000]), [rng.choice(["plant", "annex"])]
+    return values
+
+
 def _token_offers(rng: Random, kind: str, names: list[str]) -> list[dict[str, Any]]:
     if kind != "tokens":
         return []
@@ -261,6 +288,7 @@ def _tables(rng: Random, kind: str, values: dict[str, Any]) -> Tables:
     """One point a workload and server (8-slot nodes take replicas of 3, 4 or 5), two tangents each."""
     held = {("plant", o["server"]) for o in (*values["purchases"], *values["existing"])}
     held |= {("cloud", o["server"]) for o in values["rentals"]}
+    held |= {("annex", o["server"]) for o in (*values["purchases"], *values["existing"])} if kind == MOVING else set()
     points, staffing = [], []
     for workload in values["workloads"]:
         sizes = {"node8": rng.choice([3, 4, 5] if kind != "wide" else [2, 3, 8]), "node4": rng.choice([1, 2, 3])}
@@ -273,7 +301,7 @@ def _tables(rng: Random, kind: str, values: dict[str, Any]) -> Tables:
             tangents = _tangents(rng)
             staffing += [
                 StaffingRow(point=point.id, origin="plant", site=site, network_ms=network, tangents=tangents)
-                for site, network in (("cloud", 24.0), ("plant", 1.0))
+                for site, network in (("cloud", 24.0), ("plant", 1.0), ("annex", 24.0))
                 if (site, server) in held
             ]
     return Tables(tuple(points), tuple(staffing))

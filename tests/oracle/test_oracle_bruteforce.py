@@ -10,7 +10,7 @@ from itertools import product
 
 import bruteforce
 import pytest
-from instances import KINDS, Instance, instance, tiny_catalog
+from instances import KINDS, MOVING, MOVING_SEEDS, Instance, instance, tiny_catalog
 
 from groundplan.errors import Infeasible, NoPlanFound
 
@@ -40,7 +40,7 @@ def answers(catalog) -> dict[int, float | None]:
     with pytest.MonkeyPatch.context() as patch:
         _blocked(patch)
         oracle = importlib.reload(bruteforce)
-        found = {seed: instance(seed) for seed in range(COUNT)}
+        found = {seed: instance(seed) for seed in (*range(COUNT), *MOVING_SEEDS)}
         return {seed: oracle.least_cost(case.factory, catalog, case.tables) for seed, case in found.items()}
 
 
@@ -49,7 +49,7 @@ def test_the_oracle_runs_with_the_planning_rooms_blocked(answers):
         _blocked(patch)
         with pytest.raises(ImportError):
             importlib.import_module("groundplan.problem")
-    assert len(answers) == COUNT >= 200
+    assert len(answers) == COUNT + len(MOVING_SEEDS) >= 200
 
 
 def test_instances_are_of_every_kind_and_some_are_infeasible(answers):
@@ -154,17 +154,24 @@ def plan_of():
     return planned
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, MOVING])
 def test_the_optimiser_agrees(kind, answers, catalog, plan_of):
     """Cost to one part in a million, or both say infeasible; and `verify` finds nothing."""
     verify = pytest.importorskip("groundplan.verify").verify
-    for seed in [seed for seed in PLANNED if instance(seed).kind == kind]:
+    plans = []
+    for seed in [seed for seed in (*PLANNED, *MOVING_SEEDS) if instance(seed).kind == kind]:
         case = instance(seed)
         plan, least = plan_of(case, catalog), answers[seed]
         assert (plan is None) == (least is None), f"seed {seed}: oracle {least}, optimiser {plan and plan.result}"
         if plan is not None:
             assert plan.result.objective_usd == pytest.approx(least, rel=REL), f"seed {seed}"
             assert verify(plan, case.loaded, catalog).findings == (), f"seed {seed}"
+            plans.append(plan)
+    if kind == MOVING:
+        assert sum(bool(plan.moves) for plan in plans) >= 6
+        gone = [{(row.existing, row.site) for row in plan.retirements} for plan in plans]
+        came = [{(row.existing, row.to) for row in plan.moves} for plan in plans]
+        assert any(a & b for a, b in zip(gone, came, strict=True)), "none is sold where it had moved to"
 
 
 def test_a_rounded_linear_program_would_be_wrong(answers, catalog, plan_of):

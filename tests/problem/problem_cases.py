@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "optimize"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "oracle"))
 
 import instances
-from optimize_cases import VALUES, catalog, rich
+from optimize_cases import VALUES, catalog, problem_of, rich
 
 from groundplan.problem import Calendar, calendar_of
 from groundplan.spec import Factory
@@ -26,4 +26,4 @@ def calendar(start: str = "2027-01", **periods: int) -> Calendar:
     return calendar_of(factory(start=start, periods={"months": 0, **periods}))
 
 
-__all__ = ["VALUES", "calendar", "catalog", "factory", "instances"]
+__all__ = ["VALUES", "calendar", "catalog", "factory", "instances", "problem_of", "rich"]

@@ -38,6 +38,14 @@ def case(**changes: Any) -> tuple[Plan, LoadedSpec, Catalog, Report]:
     return plan, LoadedSpec(factory, spec.spec_hash, {}, Path("sample.yaml"), {}), catalog, report
 
 
+def moving_case() -> tuple[Plan, LoadedSpec, Catalog, Report]:
+    """The sound plan of the sample whose existing nodes move."""
+    plan, spec, catalog = _module().moving_sample()
+    report = verify(plan, spec, catalog)
+    assert report.findings == ()
+    return plan, LoadedSpec(spec.factory, spec.spec_hash, {}, Path("sample.yaml"), {}), catalog, report
+
+
 @cache
 def page(comparison: Comparison | None = None) -> str:
     """The report of the sample."""

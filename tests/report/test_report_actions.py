@@ -10,9 +10,9 @@ from datetime import date
 
 import pytest
 from action_cases import Solved, solved
-from report_cases import case
+from report_cases import case, moving_case
 
-from groundplan.plan import OrderRow, Plan
+from groundplan.plan import MoveRow, OrderRow, Plan
 from groundplan.report._action_files import ACTION_COLUMNS, actions_csv, actions_ics
 from groundplan.report._actions import actions
 from groundplan.report._desk import Action
@@ -99,6 +99,71 @@ def test_an_order_may_wait_until_its_last_safe_date_and_no_longer(seed, prepare)
             assert broken(case, moved(case, row, latest + 1)) & {"packing", "spares", "batch"}, action.what
             tried += 1
     assert tried
+
+
+# --- last safe dates of moves ---
+
+
+def put_off(case: Solved, row: MoveRow, index: int) -> Plan | None:
+    """The plan with one move made in another period; None where it would not arrive within the plan."""
+    item = case.facts.existing[row.existing]
+    lead = next(move.lead_months for move in item.moves if move.to == row.to)
+    ready = case.plan.periods[index].start_month_count + lead
+    arrives = next((period.id for period in case.plan.periods if period.start_month_count >= ready), None)
+    if arrives is None:
+        return None
+    late = row.model_copy(update={"period": case.plan.periods[index].id, "arrives": arrives})
+    same = [
+        other for other in case.plan.moves if other is not row and (other.to, other.period) == (row.to, late.period)
+    ]
+    late = late.model_copy(update={"nodes": late.nodes + sum(other.nodes for other in same)})
+    rest = [other for other in case.plan.moves if other is not row and other not in same]
+    return case.plan.model_copy(update={"moves": (*rest, late)})
+
+
+@pytest.mark.parametrize("seed", [1001, 1003, 1021, 1025])
+def test_a_move_may_wait_until_its_last_safe_date_and_no_longer(seed):
+    case = solved(seed)
+    begins, tried = starts(case.facts), 0
+    by_id = {action.id: action for action in actions(case.facts)}
+    for row in case.plan.moves:
+        leave = by_id[f"move:{row.existing}:{row.to}:{row.period}"]
+        latest = max(index for index, day in enumerate(begins) if day <= leave.last_safe)
+        kept = put_off(case, row, latest)
+        assert kept is not None
+        assert not broken(case, kept), leave.what
+        late = put_off(case, row, latest + 1) if latest + 1 < len(begins) else None
+        if late is not None:
+            assert broken(case, late) & {"packing", "spares"}, leave.what
+            tried += 1
+    assert tried or seed == 1025
+
+
+def test_a_move_is_taken_down_shipped_and_installed():
+    facts = Facts(*moving_case())
+    found = actions(facts)
+    leave, install = of_kind(found, "move")[0], of_kind(found, "install")[0]
+    assert leave.what == f"Take down 2 × {facts.server('mini').name} at shed and ship them to annex"
+    assert (leave.site, leave.planned, leave.ready) == ("shed", date(2027, 4, 1), date(2027, 7, 1))
+    assert (leave.lead_months, leave.amount_usd, leave.cost_line) == (3, 1400, "moving")
+    # Nothing runs on them: they may leave in October, to be there in the last period.
+    assert (leave.last_safe, install.last_safe) == (date(2027, 10, 1), date(2028, 1, 1))
+    assert (install.site, install.planned, install.amount_usd) == ("annex", date(2027, 7, 1), 0)
+    assert {leave.id, "open-site:annex"} <= set(install.depends_on)
+    sold = of_kind(found, "retire")[-1] if of_kind(found, "retire")[-1].item == "boxes" else of_kind(found, "retire")[0]
+    assert (sold.id, sold.site) == ("retire:boxes:annex:q4", "annex")
+
+
+def test_export_law_ends_the_float_of_a_move():
+    plan, loaded, catalog, report = moving_case()
+    china = tuple(
+        site.model_copy(update={"country": "CN"}) if site.id == "annex" else site for site in loaded.factory.sites
+    )
+    permits = (HeldPermit(permit="bis-licence", from_month="2026-01", until_month="2027-06"),)
+    factory = loaded.factory.model_copy(update={"sites": china, "held_permits": permits})
+    closed = of_kind(actions(Facts(plan, replace(loaded, factory=factory), catalog, report)), "move")[0]
+    assert closed.last_safe == date(2027, 5, 31)
+    assert "export law refuses it" in closed.consequence
 
 
 def test_an_order_pulled_ahead_has_its_float_back():

@@ -8,7 +8,7 @@ from collections import defaultdict
 
 import pytest
 from action_cases import solved
-from report_cases import case
+from report_cases import case, moving_case
 
 from groundplan.plan import PEAK
 from groundplan.report._bill import BEFORE, COLUMNS, PURCHASE_LINES, BillRow, bill, bom_csv
@@ -60,6 +60,20 @@ def test_so_they_do_on_plans_that_the_solver_made(seed):
     found, wanted = totals(bill(facts)), lines(facts)
     for line in (*PURCHASE_LINES, *RUNNING):
         assert found[line] == pytest.approx(wanted[line], rel=1e-6, abs=1e-6), line
+
+
+def test_so_they_do_where_nodes_move():
+    facts = Facts(*moving_case())
+    rows = bill(facts)
+    found, wanted = totals(rows), lines(facts)
+    for line in (*PURCHASE_LINES, *RUNNING, "moving"):
+        assert found[line] == pytest.approx(wanted[line], rel=1e-9, abs=1e-6), line
+    # Two boxes come to the annex in q3; nothing is bought for them, and racks and feeds are sized with them.
+    way = one(rows, "annex", "q3", "moving")
+    assert (way.quantity, way.unit_price_usd, way.accelerators) == (2, 700, None)
+    assert "not bought" in way.note
+    assert [row.quantity for row in rows if (row.site, row.kind, row.item) == ("shed", "server", way.item[8:])] == [3]
+    assert one(rows, "annex", "q3", "air cooling").quantity == 2 * 2.0
 
 
 def test_a_row_is_quantity_times_price(rows):

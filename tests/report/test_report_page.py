@@ -134,7 +134,7 @@ def test_text_of_the_file_is_escaped():
 
 def test_every_cost_line_is_printed_a_zero_as_zero():
     plan, loaded, catalog, report = case()
-    zero = {"facility", "egress", "resale"}
+    zero = {"facility", "egress", "moving", "resale"}
     costs = tuple(row.model_copy(update={"usd": 0.0}) if row.line in zero else row for row in plan.costs)
     text = render(plan.model_copy(update={"costs": costs}), loaded, catalog, report)
     section = text[text.index('<section id="lines"') :]
@@ -144,7 +144,7 @@ def test_every_cost_line_is_printed_a_zero_as_zero():
         cells = re.findall(r"<td[^>]*>([^<]*)</td>", rows[line.replace("_", " ")])
         assert len(cells) == 3, "two plan years and their sum"
         assert all(cell == "0" for cell in cells) == (line in zero), line
-    assert f"All {len(COST_LINES)} cost lines, 3 of them zero" in section
+    assert f"All {len(COST_LINES)} cost lines, 4 of them zero" in section
 
 
 def test_groups_of_the_chart_hold_every_line_once():

@@ -145,6 +145,45 @@ def test_a_site_with_nodes_is_open_already() -> None:
     loads(text.replace("      opening_usd: 20000", "      #"))
 
 
+BARN = """  - {id: barn, title: Barn, tier: line-edge, country: KR, owner_country: KR, operator_country: KR, parent_country: KR,
+     key_holder_country: KR, utc_offset_h: 9, lan_rtt_p50_ms: 1, lan_rtt_p99_ms: 2, pue: 1.2, grid_carbon_kg_per_kwh: 0.4,
+     hosting: {usable_kw: 20, ups_tier: n, pue_peak: 1.3, air_heat_kw: 20, liquid_heat_kw: 0, rack_slots_count: 2,
+     rack_limit_kw: 20, tariff: kepco-industrial-eul-hv-a-2-2026, contract_minimum_kw: 0, intra_bucket_peak_factor: 1,
+     opening_usd: 500, space_usd_per_kw_month: 0, import_duty_share: 0,
+     staff: {existing_fte: 0, min_fte: 0, nodes_per_fte: 9, salary_usd_per_year: 1, training_usd_per_fte: 1}}}
+"""
+
+
+def _moving(*moves: str) -> str:
+    """The starter with old nodes at its plant, and a barn where nothing is sold."""
+    text = swap(starter().replace("      opening_usd: 20000", "      #"), "sites:\n", f"sites:\n{BARN}")
+    listed = ", ".join(moves)
+    return swap(text, "# Quotes to buy ...", OLD_NODES.replace("}]", f", moves: [{listed}]}}]"))
+
+
+def test_nodes_may_move_to_a_site_that_sells_none() -> None:
+    loads(_moving("{to: barn, usd_per_node: 900, lead_months: 0}"))
+
+
+@pytest.mark.parametrize(
+    ("moves", "code", "what"),
+    [
+        (["{to: plant, usd_per_node: 9, lead_months: 1}"], "no-effect", "nodes of 'a' stand at 'plant' already"),
+        (["{to: %(cloud)s, usd_per_node: 9, lead_months: 1}"], "wrong-tier", "which has no hosting"),
+        (["{to: barm, usd_per_node: 9, lead_months: 1}"], "unknown-name", "names no site"),
+        (["{to: barn, usd_per_node: 9, lead_months: 1}"] * 2, "duplicate-name", "moves names barn twice"),
+        (["{to: barn, usd_per_node: 0, lead_months: 1}"], "out-of-range", "usd_per_node"),
+        (["{to: barn, usd_per_node: 9, lead_months: -1}"], "out-of-range", "lead_months"),
+    ],
+    ids=["own-site", "cloud", "unknown", "twice", "free", "before-it-leaves"],
+)
+def test_moves_that_cannot_be(moves: list[str], code: str, what: str) -> None:
+    cloud = next(site.id for site in loads(starter()).factory.sites if site.hosting is None)
+    found = issues(_moving(*(move.replace("%(cloud)s", cloud) for move in moves)))
+    assert any(what in issue.what for issue in found), found
+    assert code in {issue.code for issue in found}
+
+
 @pytest.mark.parametrize(
     ("cut", "key", "empty"),
     [

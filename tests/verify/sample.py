@@ -434,7 +434,7 @@ def decisions() -> dict[str, Any]:
             {"offer": "buy8", "site": "plant", "server": "node8", "period": "q1", "arrives": "q2", "nodes": 2},
             {"offer": "buy8", "site": "plant", "server": "node8", "period": "q4", "arrives": "y2", "nodes": 1},
         ],
-        "retirements": [{"existing": "old", "period": "q2", "nodes": 2}],
+        "retirements": [{"existing": "old", "site": "plant", "period": "q2", "nodes": 2}],
         # 6 nodes x 10 kW x 1.4 = 84 kW in y2: 75 and a block of 20.
         "blocks": [{"site": "plant", "block": "hall-a", "period": "q2", "usable_from": "q4", "count": 1}],
         # 3 replicas of 4 slots: 2 nodes, and one spare for the loss of any.
@@ -471,5 +471,52 @@ def sample(**changes: Any) -> tuple[Plan, Spec, Catalog]:
     """The valid plan, its factory (with top-level keys replaced) and its catalogue."""
     spec, tables = Spec(factory(**changes)), catalog()
     values = decisions()
+    values["catalog_hash"] = tables.content_hash
+    return plan_of(values, spec, tables), spec, tables
+
+
+# --- the same factory with existing nodes that move ---
+
+ROOMY_ANNEX = {**ANNEX, "usable_kw": 10, "air_heat_kw": 8, "rack_slots_count": 2}
+SHED = {**ROOMY_ANNEX, "opening_usd": 0}
+BOXES = {
+    "id": "boxes", "site": "shed", "server": "mini", "nodes_count": 3, "bought_month": "2026-07",
+    "maintenance_usd_per_year": 1000, "resale_usd": 8000, "resale_decline_per_year_rate": 0.25,
+    "moves": [{"to": "annex", "usd_per_node": 700, "lead_months": 3}],
+}  # fmt: skip
+SHED_NODES = {"q1": 3, "q2": 1, "q3": 1, "q4": 1, "y2": 1}
+ANNEX_NODES = {"q1": 1, "q2": 1, "q3": 3, "q4": 2, "y2": 2}
+"""Three boxes in the shed: two leave in q2 for the annex, are there from q3, and one of them is sold in q4."""
+
+
+def moving_values() -> dict[str, Any]:
+    """The factory of the moves, to be varied: a shed with three boxes beside the sample, an annex with room."""
+    values = factory_values()
+    next(site for site in values["sites"] if site["id"] == "annex")["hosting"] = ROOMY_ANNEX
+    values["sites"].append(_site("shed", "line-edge", "KR", hosting=SHED))
+    values["existing"].append(BOXES)
+    return values
+
+
+def moving_decisions() -> dict[str, Any]:
+    values = decisions()
+    values["moves"] = [{"existing": "boxes", "to": "annex", "period": "q2", "arrives": "q3", "nodes": 2}]
+    values["retirements"].append({"existing": "boxes", "site": "annex", "period": "q4", "nodes": 1})
+    values["staff"] += [{"site": "shed", "period": p, "fte": 1} for p in PERIODS]
+    values["peaks"] = [row for row in values["peaks"] if row["site"] == "plant"]
+    for site, nodes in (("annex", ANNEX_NODES), ("shed", SHED_NODES)):
+        highest = 0.0
+        for period in PERIODS:  # the summer of q3 holds for a year
+            own = 1.1 * 1.2 * 0.5 * nodes[period]
+            highest = own if period == "q3" else highest
+            values["peaks"].append({"site": site, "period": period, "billed_peak_kw": max(own, highest)})
+    values["opened"]["shed"] = "q1"
+    return values
+
+
+def moving_sample(**changes: Any) -> tuple[Plan, Spec, Catalog]:
+    """A valid plan that moves nodes, its factory (with top-level keys replaced) and its catalogue."""
+    spec, tables = Spec(Factory.model_validate({**moving_values(), **changes})), catalog()
+    values = moving_decisions()
     values["catalog_hash"] = tables.content_hash
     return plan_of(values, spec, tables), spec, tables

@@ -141,6 +141,82 @@ def retire_more_than_there_are(plan, spec, catalog):
 
 
 @breaks("stock")
+def move_more_than_there_are(plan, spec, catalog):
+    return edit(plan, "moves", any_row, lambda row: {"nodes": row.nodes + 10_000})
+
+
+@breaks("stock")
+def move_to_a_site_that_the_file_does_not_offer(plan, spec, catalog):
+    offered = {(item.id, move.to) for item in spec.factory.existing for move in item.moves}
+
+    def elsewhere(row):
+        return next((site.id for site in spec.factory.sites if (row.existing, site.id) not in offered), None)
+
+    return edit(plan, "moves", elsewhere, lambda row: {"to": elsewhere(row)})
+
+
+@breaks("stock")
+def move_there_before_its_lead(plan, spec, catalog):
+    return edit(plan, "moves", lambda r: r.arrives != r.period, lambda r: {"arrives": r.period})
+
+
+@breaks("stock")
+def retire_at_a_site_before_the_nodes_arrive(plan, spec, catalog):
+    came = {(row.existing, row.to): row.period for row in plan.moves}
+    return edit(
+        plan, "retirements", lambda r: (r.existing, r.site) in came, lambda r: {"period": came[r.existing, r.site]}
+    )
+
+
+@breaks("stock")
+def retire_again_what_has_moved_away(plan, spec, catalog):
+    """All nodes at their own site are sold at the end, those too that are elsewhere by then."""
+    moved = {row.existing for row in plan.moves}
+    item = next((item for item in spec.factory.existing if item.id in moved), None)
+    if item is None:
+        return None
+    last = {"existing": item.id, "site": item.site, "period": plan.periods[-1].id, "nodes": item.nodes_count}
+    return put(plan, retirements=[*rows(plan, "retirements"), last])
+
+
+@breaks("tables")
+def move_of_what_nobody_owns(plan, spec, catalog):
+    return edit(plan, "moves", any_row, lambda row: {"existing": "nothing"})
+
+
+@breaks("tables")
+def move_to_an_unknown_site(plan, spec, catalog):
+    return edit(plan, "moves", any_row, lambda row: {"to": "nowhere"})
+
+
+@breaks("tables")
+def move_row_twice(plan, spec, catalog):
+    return put(plan, moves=[*rows(plan, "moves"), rows(plan, "moves")[0]]) if plan.moves else None
+
+
+@breaks("cost")
+def move_one_node_for_nothing(plan, spec, catalog):
+    """A node more goes along and nobody pays its way."""
+    return edit(plan, "moves", any_row, lambda row: {"nodes": row.nodes + 1})
+
+
+@breaks("power")
+def move_in_more_than_the_site_feeds(plan, spec, catalog):
+    return edit(plan, "moves", any_row, lambda row: {"nodes": row.nodes + 10_000})
+
+
+@breaks("cooling")
+def move_in_more_than_the_site_cools(plan, spec, catalog):
+    return edit(plan, "moves", any_row, lambda row: {"nodes": row.nodes + 10_000})
+
+
+@breaks("peaks")
+def move_a_node_late_and_bill_no_peak(plan, spec, catalog):
+    """The nodes stay in their place for good; its billed peak was that of those that are left."""
+    return drop(plan, "moves", any_row)
+
+
+@breaks("stock")
 def broken_lot(plan, spec, catalog):
     lots = {offer.id: offer.lot_nodes for offer in spec.factory.purchases}
     return edit(plan, "orders", lambda r: lots[r.offer] > 1, lambda row: {"nodes": row.nodes + 1})

@@ -77,7 +77,8 @@ def _deals(plan: Plan, factory: Factory) -> list[list[str]]:
     for rent in plan.rents:
         offer = rentals[rent.offer]
         rows.append([rent.period, f"rent {offer.server}, {offer.term} ({offer.id})", offer.site, f"{rent.nodes:,}", ""])
-    rows += [[r.period, f"retire {r.existing}", "", f"{r.nodes:,}", ""] for r in plan.retirements]
+    rows += [[m.period, f"move {m.existing}", m.to, f"{m.nodes:,}", m.arrives] for m in plan.moves]
+    rows += [[r.period, f"retire {r.existing}", r.site, f"{r.nodes:,}", ""] for r in plan.retirements]
     return sorted(rows, key=lambda row: (order[row[0]], row[1], row[2]))
 
 

@@ -13,7 +13,7 @@ from groundplan.plan import LedgerRow
 CAPITAL = "capital"
 """The line of the level charge."""
 CAPITAL_LINES = frozenset(
-    {"hardware", "network", "storage", "spares", "duty", "facility", "opening", "resale", "residual"}
+    {"hardware", "network", "storage", "spares", "duty", "facility", "opening", "moving", "resale", "residual"}
 )
 OUTSIDE = frozenset({"value_served", "shed_penalty"})
 """Lines of the objective that nobody pays: they stand beside the unit costs, not in them."""
@@ -91,7 +91,7 @@ def _in_place(stock: Stock, site: str, item: str, opened: dict[str, int], t: int
     if item.startswith(BLOCK):
         return stock.blocks(site, item.removeprefix(BLOCK), t)
     if item.startswith(EXISTING):
-        return sum(stock.kept(one, t) for one in stock.factory.existing if one.id == item.removeprefix(EXISTING))
+        return sum(stock.kept(one, site, t) for one in stock.factory.existing if one.id == item.removeprefix(EXISTING))
     return stock.bought(site, item, t) if item else int(t >= opened[site])
 
 

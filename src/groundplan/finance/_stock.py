@@ -106,19 +106,23 @@ class Stock:
                 total += row.nodes if 0 <= age < 12 * self.need(row.server, "life_years") else 0
         return total
 
-    def kept(self, item: Existing, t: int) -> int:
-        """Existing nodes in place: not retired, and younger than their life."""
+    def kept(self, item: Existing, site: str, t: int) -> int:
+        """Existing nodes in place at a site: come, not gone on, not retired, and younger than their life."""
         age = self.start[t] - (month_number(item.bought_month) - month_number(self.factory.start))
         if age >= 12 * self.need(item.server, "life_years"):
             return 0
-        gone = (row for row in self.plan.retirements if row.existing == item.id)
-        return item.nodes_count - sum(row.nodes for row in gone if self.index[row.period] <= t)
+        moves = [row for row in self.plan.moves if row.existing == item.id]
+        sold = [row for row in self.plan.retirements if (row.existing, row.site) == (item.id, site)]
+        came = sum(row.nodes for row in moves if row.to == site and self.index[row.arrives] <= t)
+        if item.site == site:
+            came += item.nodes_count - sum(row.nodes for row in moves if self.index[row.period] <= t)
+        return came - sum(row.nodes for row in sold if self.index[row.period] <= t)
 
     def own(self, pool: Pool, t: int) -> int:
         """Nodes of your own in place."""
         offers = {row.offer for row in self.plan.orders if (row.site, row.server) == pool}
-        old = [item for item in self.factory.existing if (item.site, self.server(item.server).id) == pool]
-        return sum(self.bought(pool[0], offer, t) for offer in offers) + sum(self.kept(item, t) for item in old)
+        old = [item for item in self.factory.existing if self.server(item.server).id == pool[1]]
+        return sum(self.bought(pool[0], offer, t) for offer in offers) + sum(self.kept(x, pool[0], t) for x in old)
 
     def rented(self, pool: Pool, t: int) -> int:
         """Nodes held all through the period, on demand or committed."""
@@ -147,6 +151,8 @@ class Stock:
         """Pools that ever hold a node of your own or a rented one."""
         found = {(row.site, row.server) for row in self.plan.orders}
         found |= {(item.site, self.server(item.server).id) for item in self.factory.existing}
+        servers = {item.id: self.server(item.server).id for item in self.factory.existing}
+        found |= {(row.to, servers[row.existing]) for row in self.plan.moves}
         found |= {self.pool_of(self.rentals[row.offer]) for row in (*self.plan.rents, *self.plan.bursts)}
         return tuple(sorted(found))
 

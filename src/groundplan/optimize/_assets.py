@@ -7,7 +7,7 @@ import numpy as np
 from groundplan.optimize._algebra import Axis, Constraint, Expression, table
 from groundplan.optimize._frame import Frame
 from groundplan.optimize._serving import Rows
-from groundplan.optimize._variables import Variables
+from groundplan.optimize._variables import Variables, life_end, movable
 from groundplan.spec import Hosting, PurchaseOffer, Staff
 
 
@@ -20,10 +20,29 @@ def orders(f: Frame, v: Variables) -> Rows:
 
 
 def stock(f: Frame, v: Variables) -> Rows:
-    """installed = lots that arrived and have not aged out + existing nodes not retired [nodes]."""
+    """installed = lots that arrived and have not aged out + existing nodes that stand there [nodes]."""
     bought = (v.order.relabelled(f.period, f.start) * table(alive(f), f.pool, f.start, f.period)).sum(f.start)
-    owned = f.per_pool([sum(x.nodes_count for x in pool.existing) for pool in f.problem.pools])
-    yield "stock", v.installed == bought - v.retired.total(f.existing, f.existing_pools, f.pool) + owned
+    yield "stock", v.installed == bought + standing(f, v).total(f.existing, f.existing_pools, f.pool)
+
+
+def standing(f: Frame, v: Variables) -> Expression:
+    """[existing, period] nodes in place: there from the start or arrived, less those retired or gone elsewhere."""
+    start = table([0 if row.transfer else row.owned.nodes_count for row in f.holdings], f.existing)
+    left = v.moved.total(f.move, f.moved_from, f.existing)
+    return arrived(f, v).total(f.move, f.moved_to, f.existing) - left - v.retired + start * 1.0
+
+
+def arrived(f: Frame, v: Variables) -> Expression:
+    """[move, period] nodes whose way is over: all that had left by the last period from which they are there."""
+    calendar = f.problem.calendar
+    there = np.zeros((len(f.move), len(f.period), len(f.period)))
+    for m, transfer in enumerate(f.transfers):
+        arrivals = [calendar.arrival(u, transfer.move.lead_months) for u in range(len(f.period))]
+        for t in range(len(f.period)):
+            done = [u for u, arrives in enumerate(arrivals) if arrives is not None and arrives <= t]
+            if done:
+                there[m, done[-1], t] = 1.0
+    return (v.moved.relabelled(f.period, f.start) * table(there, f.move, f.start, f.period)).sum(f.start)
 
 
 def alive(f: Frame) -> np.ndarray:
@@ -42,6 +61,22 @@ def alive(f: Frame) -> np.ndarray:
 def retirement(f: Frame, v: Variables) -> Rows:
     """Retired nodes never come back [nodes]; the end of life is a lower bound on the variable."""
     yield "retirement", f.later(v.retired) >= f.earlier(v.retired)
+
+
+def moves(f: Frame, v: Variables) -> Rows:
+    """Moved nodes never come back; they leave when they may; no place gives more than stands there [nodes].
+
+    Past their life no existing node stands anywhere: a bound on `retired` where none can move, a row where some can.
+    """
+    yield "moves_stay", f.later(v.moved) >= f.earlier(v.moved)
+    most = [transfer.owned.nodes_count * transfer.may_leave for transfer in f.transfers]
+    yield "moves_leave", f.rise(v.moved) <= table(np.array(most), f.move, f.period)
+    some = movable(f)
+    there = standing(f, v).part(f.existing, some)
+    yield "moves_there", there >= 0.0
+    young = [np.arange(len(f.period)) < life_end(f)[h] for h in some]
+    counts = np.array([[f.owned[h].nodes_count] for h in some])
+    yield "moves_young", there <= table(counts * np.array(young), f.existing[some], f.period)
 
 
 def deliveries(f: Frame, v: Variables) -> Rows:

@@ -22,6 +22,7 @@ from groundplan.plan import (
     FailoverRow,
     LinkRow,
     LoadRow,
+    MoveRow,
     OrderRow,
     PeakRow,
     Plan,
@@ -81,6 +82,7 @@ def extract(made: Program, x: Values, reached: Reached) -> Plan:
         staffing=problem.staffing,
         orders=tuple(_orders(f, reader.values("order"))),
         blocks=tuple(_blocks(f, reader.counts("built"))),
+        moves=tuple(_moves(f, reader.counts("moved"))),
         retirements=tuple(_retirements(f, reader.counts("retired"))),
         rents=tuple(_rents(f, reader.counts("commit"), reader.counts("on_demand"))),
         bursts=tuple(_bursts(f, reader.values("burst"))),
@@ -96,6 +98,7 @@ def extract(made: Program, x: Values, reached: Reached) -> Plan:
         opened=_opened(f, reader.counts("opened")),
         costs=costs,
         refusals=problem.refusals,
+        refused_moves=problem.refused_moves,
     )
 
 
@@ -160,7 +163,16 @@ def _retirements(f: Frame, retired: NDArray[np.int64]) -> Iterator[RetireRow]:
     ends = life_end(f)
     for k, t, count in _rises(retired):
         if t < ends[k]:
-            yield RetireRow(existing=f.existing[k], period=f.period[t], nodes=count)
+            site = f.problem.pools[f.existing_pools[k]].site.id
+            yield RetireRow(existing=f.owned[k].id, site=site, period=f.period[t], nodes=count)
+
+
+def _moves(f: Frame, moved: NDArray[np.int64]) -> Iterator[MoveRow]:
+    for m, t, count in _rises(moved):
+        owned, move = f.transfers[m].owned, f.transfers[m].move
+        arrives = f.problem.calendar.arrival(t, move.lead_months)
+        assert arrives is not None
+        yield MoveRow(existing=owned.id, to=move.to, period=f.period[t], arrives=f.period[arrives], nodes=count)
 
 
 def _rents(f: Frame, commit: NDArray[np.int64], on_demand: NDArray[np.int64]) -> Iterator[RentRow]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from groundplan.optimize._algebra import Axis, Expression, Table, table
-from groundplan.problem import Cell, Problem, Rental
+from groundplan.problem import Cell, Problem, Rental, Transfer
 from groundplan.spec import Existing
 
 
@@ -24,6 +24,20 @@ class Group:
     patterns: tuple[tuple[int, ...], ...]
     """Maximal node fillings (count per size); empty where sizes divide each other and the node: slots then suffice."""
     sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Existing nodes at one of the places where they may stand: their own site, or one that a move leads to."""
+
+    owned: Existing
+    pool: int
+    transfer: Transfer | None
+    """The move that brings them there; None at their own site."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.owned.id}>{self.transfer.move.to}" if self.transfer else self.owned.id
 
 
 @dataclass(frozen=True)
@@ -88,7 +102,12 @@ class Frame:
 
     @cached_property
     def existing(self) -> Axis:
-        return self._index("existing", [owned.id for owned in self.owned])
+        """Existing nodes by the place where they stand."""
+        return self._index("existing", [row.key for row in self.holdings])
+
+    @cached_property
+    def move(self) -> Axis:
+        return self._index("move", [self.existing[h] for h in self.moved_to])
 
     @cached_property
     def rental(self) -> Axis:
@@ -210,13 +229,40 @@ class Frame:
         return [rental for pool in self.problem.pools for rental in pool.rentals]
 
     @cached_property
+    def holdings(self) -> list[Holding]:
+        """[existing] pool by pool: what stands there today, then what may come."""
+        found: list[Holding] = []
+        for g, pool in enumerate(self.problem.pools):
+            found += [Holding(owned, g, None) for owned in pool.existing]
+            found += [Holding(transfer.owned, g, transfer) for transfer in pool.transfers]
+        return found
+
+    @cached_property
     def existing_pools(self) -> list[int]:
         """[existing] its pool."""
-        return [g for g, pool in enumerate(self.problem.pools) for _ in pool.existing]
+        return [row.pool for row in self.holdings]
 
     @cached_property
     def owned(self) -> list[Existing]:
-        return [owned for pool in self.problem.pools for owned in pool.existing]
+        """[existing]"""
+        return [row.owned for row in self.holdings]
+
+    @cached_property
+    def moved_to(self) -> list[int]:
+        """[move] the holding that it fills."""
+        return [h for h, row in enumerate(self.holdings) if row.transfer is not None]
+
+    @cached_property
+    def moved_from(self) -> list[int]:
+        """[move] the holding that it empties."""
+        homes = {row.owned.id: h for h, row in enumerate(self.holdings) if row.transfer is None}
+        return [homes[self.owned[h].id] for h in self.moved_to]
+
+    @cached_property
+    def transfers(self) -> list[Transfer]:
+        """[move]"""
+        found = [self.holdings[h].transfer for h in self.moved_to]
+        return [transfer for transfer in found if transfer is not None]
 
     @cached_property
     def start(self) -> Axis:

@@ -8,7 +8,7 @@ import numpy as np
 
 from groundplan.finance import NOT_CASH, annuity_share_left
 from groundplan.optimize._algebra import Axis, Columns, Expression, Table, table
-from groundplan.optimize._assets import billed_months, draw, on_site, teams
+from groundplan.optimize._assets import billed_months, draw, on_site, standing, teams
 from groundplan.optimize._frame import Frame
 from groundplan.optimize._serving import on_links
 from groundplan.optimize._variables import Variables, alive_at_end, life_end
@@ -42,7 +42,7 @@ class Ledger:
 
 def ledger(columns: Columns, f: Frame, v: Variables) -> Ledger:
     """All lines. Shares of a commodity turn into units through its peak load."""
-    lines = {**_bought(f, v), **_run(f, v), **_people(f, v), **_outside(f, v), **_served(f, v), "resale": _resale(f, v)}
+    lines = {**_bought(f, v), **_run(f, v), **_people(f, v), **_outside(f, v), **_served(f, v), **_estate(f, v)}
     calendar = f.problem.calendar
     discount = table(calendar.discount, f.period)
     return Ledger(lines, _residual(f, v), discount, calendar.discount_at_end, columns.zero(f.period))
@@ -111,12 +111,11 @@ def _run(f: Frame, v: Variables) -> dict[str, Expression]:
 
 
 def _maintenance(f: Frame, v: Variables) -> Expression:
-    """Bought nodes by the rate on their price; existing ones by their own figure."""
+    """Bought nodes by the rate on their price; existing ones by their own figure, wherever they stand."""
     rate = f.problem.factory.money.overheads.maintenance_per_year_rate
     bought = [pool.purchase.price_usd * rate if pool.purchase else 0.0 for pool in f.problem.pools]
     owned = [x.maintenance_usd_per_year - bought[g] for g, x in zip(f.existing_pools, f.owned, strict=True)]
-    kept = table([x.nodes_count for x in f.owned], f.existing) * 1.0
-    extra = ((-v.retired + kept) * table(owned, f.existing)).sum(f.existing)
+    extra = (standing(f, v) * table(owned, f.existing)).sum(f.existing)
     return ((v.installed * f.per_pool(bought)).sum(f.pool) + extra) * (f.months * (1 / 12))
 
 
@@ -165,6 +164,12 @@ def _served(f: Frame, v: Variables) -> dict[str, Expression]:
     }
 
 
+def _estate(f: Frame, v: Variables) -> dict[str, Expression]:
+    """What existing nodes cost to move, paid when they leave, and bring when they are sold."""
+    price = table([transfer.move.usd_per_node for transfer in f.transfers], f.move)
+    return {"moving": (f.rise(v.moved) * price).sum(f.move), "resale": _resale(f, v)}
+
+
 def _resale(f: Frame, v: Variables) -> Expression:
     """Nodes retired before their life ends bring their resale value of that day."""
     years = f.problem.calendar.start_month / 12
@@ -207,7 +212,5 @@ def _existing_residual(f: Frame, v: Variables) -> Expression:
     worth = [
         x.resale_usd * (1 - x.resale_decline_per_year_rate) ** years * ok for x, ok in zip(f.owned, live, strict=True)
     ]
-    there = -v.retired.take(f.period, [len(f.period) - 1], f.period[-1:]) + table(
-        [x.nodes_count for x in f.owned], f.existing
-    )
+    there = standing(f, v).take(f.period, [len(f.period) - 1], f.period[-1:])
     return (there * table(worth, f.existing)).sum()

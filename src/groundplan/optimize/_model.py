@@ -40,6 +40,7 @@ FAMILIES: dict[str, Family] = {
             _assets.orders,
             _assets.stock,
             _assets.retirement,
+            _assets.moves,
             _assets.deliveries,
             _assets.power,
             _assets.cooling,

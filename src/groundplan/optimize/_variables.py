@@ -40,7 +40,9 @@ class Variables:
     installed: Expression
     """[pool, period] own nodes in place."""
     retired: Expression
-    """[existing, period] integer, cumulative nodes."""
+    """[existing, period] integer, cumulative nodes, by the place where they stood."""
+    moved: Expression
+    """[move, period] integer, cumulative nodes that have left."""
     built: Expression
     """[block, period] integer, cumulative."""
     complete: Expression
@@ -89,6 +91,7 @@ def add_variables(columns: Columns, frame: Frame) -> Variables:
     new("order", f.pool, f.period, upper=_order_upper(f))
     new("installed", f.pool, f.period)
     new("retired", f.existing, f.period, lower=_retired_bound(f, False), upper=_retired_bound(f, True), integer=True)
+    new("moved", f.move, f.period, upper=_moved_upper(f), integer=True)
     new("built", f.block, f.period, upper=_built_upper(f), integer=True)
     new("complete", f.block, f.period, upper=1, integer=True)
     new("opened", f.site, f.period, lower=_opened_lower(f), upper=1, integer=True)
@@ -148,12 +151,10 @@ def _order_upper(frame: Frame) -> Table:
 def life_end(frame: Frame) -> list[int]:
     """[existing] first period whose start finds the nodes at the end of their life."""
     calendar = frame.problem.calendar
-    found = []
-    for pool in frame.problem.pools:
-        for owned in pool.existing:
-            ends = pool.life_months + calendar.offset(owned.bought_month)
-            found.append(int(np.searchsorted(calendar.start_month, ends)))
-    return found
+    ends = [
+        frame.problem.pools[row.pool].life_months + calendar.offset(row.owned.bought_month) for row in frame.holdings
+    ]
+    return [int(np.searchsorted(calendar.start_month, end)) for end in ends]
 
 
 def alive_at_end(frame: Frame, k: int) -> bool:
@@ -164,10 +165,22 @@ def alive_at_end(frame: Frame, k: int) -> bool:
 
 
 def _retired_bound(frame: Frame, upper: bool) -> Table:
-    counts = [x.nodes_count for pool in frame.problem.pools for x in pool.existing]
+    """All of them at the end of their life; of nodes that may move, rows say how many stand at which place."""
+    counts = [0 if h in movable(frame) and not upper else owned.nodes_count for h, owned in enumerate(frame.owned)]
     periods = np.arange(len(frame.period))
     rows = [np.where((periods >= end) | upper, count, 0) for count, end in zip(counts, life_end(frame), strict=True)]
     return _stack(rows, frame.existing, frame.period)
+
+
+def movable(frame: Frame) -> list[int]:
+    """Holdings that a move fills or empties."""
+    return sorted({*frame.moved_from, *frame.moved_to})
+
+
+def _moved_upper(frame: Frame) -> Table:
+    """None before the first period in which they may leave."""
+    rows = [row.owned.nodes_count * np.maximum.accumulate(row.may_leave) for row in frame.transfers]
+    return _stack(rows, frame.move, frame.period)
 
 
 def _built_upper(frame: Frame) -> Table:

@@ -98,10 +98,21 @@ class BlockRow(Strict):
     count: int
 
 
-class RetireRow(Strict):
-    """Existing nodes retired and resold at the start of a period."""
+class MoveRow(Strict):
+    """Existing nodes that leave their site at the start of `period` and run at `to` from the start of `arrives`."""
 
     existing: str
+    to: str
+    period: str
+    arrives: str
+    nodes: int
+
+
+class RetireRow(Strict):
+    """Existing nodes retired and resold at the start of a period, at the site where they stood."""
+
+    existing: str
+    site: str
     period: str
     nodes: int
 
@@ -233,6 +244,7 @@ COST_LINES = (
     "software",
     "staff",
     "training",
+    "moving",
     "colocation",
     "cloud",
     "tokens",
@@ -284,6 +296,15 @@ class RefusalRow(Strict):
     why: str
 
 
+class MoveRefusalRow(Strict):
+    """A move of existing nodes that was never offered to the solver, and why."""
+
+    existing: str
+    to: str
+    rule: str
+    why: str
+
+
 class Plan(Strict):
     """A capacity plan with everything needed to check it."""
 
@@ -299,6 +320,7 @@ class Plan(Strict):
     staffing: tuple[StaffingRow, ...]
     orders: tuple[OrderRow, ...] = ()
     blocks: tuple[BlockRow, ...] = ()
+    moves: tuple[MoveRow, ...] = ()
     retirements: tuple[RetireRow, ...] = ()
     rents: tuple[RentRow, ...] = ()
     bursts: tuple[BurstRow, ...] = ()
@@ -315,3 +337,4 @@ class Plan(Strict):
     """Site -> period from which it is open."""
     costs: tuple[CostRow, ...]
     refusals: tuple[RefusalRow, ...] = ()
+    refused_moves: tuple[MoveRefusalRow, ...] = ()

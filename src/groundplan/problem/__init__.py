@@ -16,10 +16,12 @@ from groundplan.problem._conflict import (
     rounded_up,
 )
 from groundplan.problem._demand import Commodity, Job, Window, commodities, jobs
+from groundplan.problem._figures import first_day
 from groundplan.problem._goal import Goal, Goals, all_optional, asked, goals_of, granted
 from groundplan.problem._loosen import first_arrival, roomy, unmetered, with_lead
+from groundplan.problem._moves import Transfer
 from groundplan.problem._network import link_between, network_ms
-from groundplan.problem._pools import Pool, Rental, first_day, spare_nodes
+from groundplan.problem._pools import Pool, Rental, spare_nodes
 from groundplan.problem._problem import BatchCell, Cell, PowerSite, Problem, TokenCell
 from groundplan.problem._rebuild import rebuilt
 from groundplan.problem._restrict import Choice, Floor, restricted
@@ -45,6 +47,7 @@ __all__ = [
     "Relaxation",
     "Rental",
     "TokenCell",
+    "Transfer",
     "Uncovered",
     "Way",
     "Window",

@@ -22,8 +22,10 @@ from groundplan.problem._energy import (
     ratchet_pairs,
     tariff_of,
 )
+from groundplan.problem._figures import first_day
+from groundplan.problem._moves import refused_moves
 from groundplan.problem._network import link_between, network_ms, share_carried
-from groundplan.problem._pools import Pool, first_day, pools, sized
+from groundplan.problem._pools import Pool, pools, sized
 from groundplan.problem._problem import BatchCell, Cell, PowerSite, Problem, TokenCell
 from groundplan.problem._prune import fewest_tangents, replicas_needed, worth_offering, worth_running
 from groundplan.spec import AnyWorkload, Factory, Link, LlmWorkload, LoadedSpec, Rule, Site, TokenOffer
@@ -197,6 +199,7 @@ def build_from_tables(
         points=all_points,
         staffing=all_staffing,
         refusals=tuple(sorted(refused, key=lambda row: (row.workload, row.origin, row.site, row.server))),
+        refused_moves=refused_moves(factory, catalog, calendar),
     )
     check_coverage(problem)
     check_money_pump(problem)

@@ -6,6 +6,7 @@ import numpy as np
 
 from groundplan.errors import Infeasible, Issue, SpecError
 from groundplan.finance import MoneyPump, OfferTerms, money_pump
+from groundplan.problem._moves import Transfer
 from groundplan.problem._pools import Pool
 from groundplan.problem._problem import Problem
 from groundplan.spec import Existing
@@ -56,8 +57,20 @@ def _undone(problem: Problem, j: int) -> Issue | None:
     return _gap(problem, needed, job.workload.id, job.origin)
 
 
-def stocked(problem: Problem, g: int) -> np.ndarray:
-    """[period] whether the pool can hold any node at all by then."""
+def _young(problem: Problem, pool: Pool, owned: Existing) -> np.ndarray:
+    """[period] whether existing nodes are younger than their life at its start."""
+    return problem.calendar.start_month - problem.calendar.offset(owned.bought_month) < pool.life_months
+
+
+def arrival_of(problem: Problem, transfer: Transfer) -> int:
+    """The first period in which moved nodes can be there."""
+    leaves = np.flatnonzero(transfer.may_leave)
+    arrivals = [problem.calendar.arrival(int(t), transfer.move.lead_months) for t in leaves]
+    return min((arrival for arrival in arrivals if arrival is not None), default=problem.periods)
+
+
+def stocked(problem: Problem, g: int, *, moves: bool = True) -> np.ndarray:
+    """[period] whether the pool can hold any node at all by then; without `moves`, any that are not moved there."""
     pool = problem.pools[g]
     stocked = np.zeros(problem.periods, dtype=bool)
     if pool.max_nodes == 0:
@@ -65,8 +78,10 @@ def stocked(problem: Problem, g: int) -> np.ndarray:
     if pool.rentable.any():
         stocked[:] = True
     for owned in pool.existing:
-        age = problem.calendar.start_month - problem.calendar.offset(owned.bought_month)
-        stocked |= age < pool.life_months
+        stocked |= _young(problem, pool, owned)
+    for transfer in pool.transfers if moves else ():
+        first = arrival_of(problem, transfer)
+        stocked |= _young(problem, pool, transfer.owned) & (np.arange(problem.periods) >= first)
     if pool.purchase:
         arrivals = [problem.calendar.arrival(int(t), pool.purchase.lead_months) for t in np.flatnonzero(pool.orderable)]
         first = min((a for a in arrivals if a is not None), default=problem.periods)

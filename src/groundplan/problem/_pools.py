@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
 from math import floor
 
 import numpy as np
@@ -13,7 +12,9 @@ from groundplan.catalog import Catalog, Server
 from groundplan.errors import CatalogError, Issue
 from groundplan.policy import export
 from groundplan.problem._calendar import Calendar
-from groundplan.spec import Existing, Factory, Hosting, PurchaseOffer, RentalOffer, Site, month_number
+from groundplan.problem._figures import first_day, need, rack_refusal
+from groundplan.problem._moves import Transfer, transfers
+from groundplan.spec import Existing, Factory, Hosting, PurchaseOffer, RentalOffer, Site
 
 REPAIR_H = 72.0
 UP_PROBABILITY = 0.999
@@ -54,6 +55,8 @@ class Pool:
     rentable: NDArray[np.bool_]
     """[period] law allows renting."""
     existing: tuple[Existing, ...]
+    transfers: tuple[Transfer, ...] = ()
+    """Existing nodes of other sites that may come here."""
     max_nodes: int = 0
     """No plan needs more: bounds integers and sizes spares."""
     spare_nodes: int = 0
@@ -85,7 +88,7 @@ def pools(
             pool, verdict = _under_law(factory, catalog, calendar, pool)
             if verdict is not None:
                 refused[site.id, pool.server.id] = verdict
-            if pool.existing or pool.orderable.any() or pool.rentable.any():
+            if pool.existing or pool.transfers or pool.orderable.any() or pool.rentable.any():
                 found.append(pool)
     return tuple(found), refused
 
@@ -93,7 +96,7 @@ def pools(
 def _servers_at(factory: Factory, site: Site, catalog: Catalog) -> list[str]:
     named = [o.server for o in factory.purchases if site.id in o.sites]
     named += [o.server for o in factory.rentals if o.site == site.id]
-    named += [o.server for o in factory.existing if o.site == site.id]
+    named += [o.server for o in factory.existing if o.site == site.id or site.id in {move.to for move in o.moves}]
     return list(dict.fromkeys(catalog.server(name).id for name in named))
 
 
@@ -109,34 +112,25 @@ def _pool(factory: Factory, catalog: Catalog, calendar: Calendar, site: Site, se
     return Pool(
         site=site,
         server=server,
-        slots=server.accelerators_count or int(_need(server, "cpu_cores")),
-        max_power_kw=_need(server, "max_power_kw"),
-        idle_power_kw=_need(server, "idle_power_kw"),
-        liquid_heat_share=_need(server, "liquid_heat_share") if server.cooling == "liquid" else 0.0,
+        slots=server.accelerators_count or int(need(server, "cpu_cores")),
+        max_power_kw=need(server, "max_power_kw"),
+        idle_power_kw=need(server, "idle_power_kw"),
+        liquid_heat_share=need(server, "liquid_heat_share") if server.cooling == "liquid" else 0.0,
         racks_share=_racks(server, site),
-        life_months=round(_need(server, "life_years") * 12),
+        life_months=round(need(server, "life_years") * 12),
         purchase=purchase,
         orderable=_offered(purchase, calendar) if purchase else none,
         rentals=rentals,
         rentable=~none if rentals else none,
         existing=tuple(x for x in factory.existing if x.site == site.id and mine(x.server)),
+        transfers=tuple(transfers(factory, catalog, calendar, site, server)),
     )
 
 
 def _racks(server: Server, site: Site) -> float:
     """Rack positions of one node: by its height, or by its heat where racks may not be filled."""
-    height = _need(server, "racks_share")
-    return max(height, _need(server, "max_power_kw") / site.hosting.rack_limit_kw) if site.hosting else height
-
-
-def _need(server: Server, figure: str) -> float:
-    value = getattr(server, figure)
-    if value is None:
-        what = f"{figure} is blank in the catalogue"
-        raise CatalogError(
-            Issue("catalog-blank", f"server {server.id}", what, f"add {figure} to use this server in a plan")
-        )
-    return float(value)
+    height = need(server, "racks_share")
+    return max(height, need(server, "max_power_kw") / site.hosting.rack_limit_kw) if site.hosting else height
 
 
 def rental_price(offer: RentalOffer, catalog: Catalog, server: Server) -> float:
@@ -178,20 +172,10 @@ def _under_law(
     ]
     legal = np.array([verdict.allowed for verdict in verdicts])
     reason = None if legal.all() else next((v.rule, v.why) for v in verdicts if not v.allowed)
-    cool = True
-    if pool.own:
-        density = pool.max_power_kw / max(1.0, _need(pool.server, "racks_share"))
-        cool = density <= pool.hosting.rack_limit_kw
-        if not cool and pool.purchase:
-            why = f"{pool.server.id} draws {density:.1f} kW a rack; {pool.site.id} takes {pool.hosting.rack_limit_kw:g}"
-            reason = ("rack-heat", why)
-    return replace(pool, orderable=pool.orderable & legal & cool, rentable=pool.rentable & legal), reason
-
-
-def first_day(calendar: Calendar, period: int) -> date:
-    """The day on which law is read for a period."""
-    number = month_number(calendar.start) + int(calendar.start_month[period])
-    return date(number // 12, number % 12 + 1, 1)
+    hot = rack_refusal(pool.server, pool.site)
+    if hot is not None and pool.purchase:
+        reason = hot
+    return replace(pool, orderable=pool.orderable & legal & (hot is None), rentable=pool.rentable & legal), reason
 
 
 def sized(pool: Pool, useful_nodes: int, critical: bool) -> Pool:
@@ -203,14 +187,22 @@ def sized(pool: Pool, useful_nodes: int, critical: bool) -> Pool:
     else:
         bound = min(bound, sum(rental.offer.quota_nodes for rental in pool.rentals))
     owned = sum(x.nodes_count for x in pool.existing)
+    rest = max(bound - owned, 0)
     lot = pool.purchase.lot_nodes if pool.purchase else 1
-    return replace(pool, max_nodes=owned + -(-max(bound - owned, 0) // lot) * lot, spare_nodes=spare)
+    # Moved nodes may leave a gap that a whole lot overfills; without them nothing comes but whole lots.
+    most = rest + lot - 1 if pool.transfers and rest else -(-rest // lot) * lot
+    return replace(pool, max_nodes=owned + most, spare_nodes=spare)
+
+
+def _coming(pool: Pool) -> int:
+    """Nodes that moves could bring."""
+    return sum(transfer.owned.nodes_count for transfer in pool.transfers)
 
 
 def _spares(pool: Pool, nodes: int) -> int:
     """Own nodes are away until they are repaired; a provider replaces a rented one within the hour, so one will do."""
-    owned = pool.purchase is not None or pool.existing
-    return spare_nodes(nodes, _need(pool.server, "annual_failure_rate")) if owned else 1
+    owned = pool.purchase is not None or pool.existing or pool.transfers
+    return spare_nodes(nodes, need(pool.server, "annual_failure_rate")) if owned else 1
 
 
 def _power_bound(pool: Pool) -> int:
@@ -219,7 +211,7 @@ def _power_bound(pool: Pool) -> int:
 
 
 def _delivery_bound(pool: Pool) -> int:
-    owned = sum(x.nodes_count for x in pool.existing)
+    owned = sum(x.nodes_count for x in pool.existing) + _coming(pool)
     if pool.purchase is None:
         return owned
     stated = [row.cumulative_nodes for row in pool.purchase.deliveries]

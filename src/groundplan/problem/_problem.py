@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from groundplan.plan import PointRow, RefusalRow, StaffingRow
+from groundplan.plan import MoveRefusalRow, PointRow, RefusalRow, StaffingRow
 from groundplan.problem._calendar import Calendar
 from groundplan.problem._demand import Commodity, Job
 from groundplan.problem._pools import Pool
@@ -91,6 +91,7 @@ class Problem:
     points: tuple[PointRow, ...]
     staffing: tuple[StaffingRow, ...]
     refusals: tuple[RefusalRow, ...]
+    refused_moves: tuple[MoveRefusalRow, ...] = ()
     grant_usd: float | None = None
     """What may be spent beyond the caps of `budgets`, in whichever plan years; None: nobody asks."""
 

@@ -44,14 +44,14 @@ class Floor:
 
 
 def restricted(problem: Problem, choice: Choice, *, acquire: bool = True) -> Problem:
-    """The problem with the ways of `choice` alone; without `acquire` nothing new is bought or rented.
+    """The problem with the ways of `choice` alone; without `acquire` nothing is bought, rented or moved.
 
     Raises Infeasible where a load that must be served is left with no way.
     """
     pools = problem.pools
     if not acquire:
         never = np.zeros(problem.periods, dtype=bool)
-        pools = tuple(replace(pool, orderable=never, rentable=never) for pool in pools)
+        pools = tuple(replace(pool, orderable=never, rentable=never, transfers=()) for pool in pools)
     narrowed = replace(
         problem,
         pools=pools,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from groundplan.plan import BlockRow, OrderRow
+from groundplan.plan import BlockRow, MoveRow, OrderRow, RetireRow
 from groundplan.policy import export
 from groundplan.report._desk import NO_NOTICE, Action, Desk, few
 from groundplan.report._room import SITE_FIGURES, Shortage, over
@@ -19,14 +19,15 @@ def orders(desk: Desk) -> Iterator[Action]:
         offer, short = facts.purchases[row.offer], _late_order(desk, row)
         latest = desk.room.starts[short.index] if short else desk.room.starts[-1]
         usd = row.nodes * facts.order_usd(row)
-        last_safe, law = _under_law(desk, row, desk.day(latest - offer.lead_months))
+        last_safe, law = under_law(desk, row.server, row.site, row.period, desk.day(latest - offer.lead_months))
         yield desk.action(
             id=f"order:{row.offer}:{row.site}:{row.period}", kind="order", site=row.site, item=row.offer,
             what=f"Order {row.nodes} × {facts.server(row.server).name} for {facts.places[row.site]}",
             quantity=row.nodes, unit="node", planned=desk.day(desk.start(row.period)), last_safe=last_safe,
             ready=desk.day(desk.start(row.arrives)), lead_months=offer.lead_months, amount_usd=usd,
             due_now_usd=usd * offer.deposit_share, cost_line="hardware",
-            consequence=law or desk.lacking((row.site, row.server), short), depends_on=_order_needs(desk, row),
+            consequence=law or desk.lacking((row.site, row.server), short),
+            depends_on=place_needs(desk, row.site, facts.index[row.arrives]),
         )  # fmt: skip
 
 
@@ -43,15 +44,15 @@ def _late_order(desk: Desk, row: OrderRow) -> Shortage | None:
     return Shortage(last, short.nodes, short.needed) if short else None
 
 
-def _under_law(desk: Desk, row: OrderRow, last_safe: date) -> tuple[date, str]:
+def under_law(desk: Desk, server: str, site: str, period: str, last_safe: date) -> tuple[date, str]:
     """The last safe date, and why it is earlier where export law closes first (docs/conventions.md: day of order)."""
     facts = desk.facts
-    name = facts.server(row.server).accelerator
+    name = facts.server(server).accelerator
     chip = facts.catalog.accelerator(name) if name else None
-    start = desk.start(row.period)
+    start = desk.start(period)
     for month in range(start, start + (last_safe.year * 12 + last_safe.month) - _number(desk.day(start)) + 1):
         on = desk.day(month)
-        verdict = export(chip, site=facts.sites[row.site], on=on, held_permits=facts.factory.held_permits)
+        verdict = export(chip, site=facts.sites[site], on=on, held_permits=facts.factory.held_permits)
         if not verdict.allowed and month > start:
             return on - timedelta(days=1), f"From {day_words(on)} export law refuses it: {verdict.why}."
     return last_safe, ""
@@ -61,21 +62,33 @@ def _number(day: date) -> int:
     return day.year * 12 + day.month
 
 
-def _order_needs(desk: Desk, row: OrderRow) -> tuple[str, ...]:
-    """Blocks, openings and retirements without which the nodes have no place when they come."""
-    index, room = desk.facts.index[row.arrives], desk.room
-    load, limit = room.load(row.site, index), room.limit(row.site, index)
-    found = [_open_id(row.site)] if row.site in desk.openings else []
+def place_needs(desk: Desk, site: str, index: int) -> tuple[str, ...]:
+    """Blocks, openings, retirements and moves away without which nodes that come in a period have no place."""
+    room = desk.room
+    load, limit = room.load(site, index), room.limit(site, index)
+    found = [_open_id(site)] if site in desk.openings else []
     for block in desk.plan.blocks:
-        if block.site == row.site and desk.facts.index[block.usable_from] <= index:
+        if block.site == site and desk.facts.index[block.usable_from] <= index:
             without = {name: limit[name] - kw for name, kw in _block_size(desk, block).items()}
             found += [_block_id(block)] if over(load, without) else []
-    for gone in desk.plan.retirements:
-        item = desk.facts.existing[gone.existing]
-        if item.site == row.site and desk.facts.index[gone.period] <= index:
-            kept = room.load(row.site, index, {desk.facts.server(item.server).id: gone.nodes})
-            found += [f"retire:{gone.existing}:{gone.period}"] if over(kept, limit) else []
+    gone: list[tuple[str, RetireRow | MoveRow]] = []
+    gone += [(_retire_id(desk, row), row) for row in desk.plan.retirements if row.site == site]
+    gone += [(move_id(row), row) for row in desk.plan.moves if desk.facts.existing[row.existing].site == site]
+    for name, row in gone:
+        server = desk.facts.server(desk.facts.existing[row.existing].server).id
+        if desk.facts.index[row.period] <= index and over(room.load(site, index, {server: row.nodes}), limit):
+            found.append(name)
     return tuple(found)
+
+
+def _retire_id(desk: Desk, row: RetireRow) -> str:
+    """The site stands in it where the nodes had moved."""
+    moved = "" if row.site == desk.facts.existing[row.existing].site else f"{row.site}:"
+    return f"retire:{row.existing}:{moved}{row.period}"
+
+
+def move_id(row: MoveRow) -> str:
+    return f"move:{row.existing}:{row.to}:{row.period}"
 
 
 def _block_id(row: BlockRow) -> str:
@@ -142,7 +155,9 @@ def openings(desk: Desk) -> Iterator[Action]:
     for site, period in desk.openings.items():
         hosting, place, start = desk.hosting(site), desk.facts.places[site], desk.start(period)
         rest = [row for row in desk.plan.orders if row.site != site]
-        shorts = [(pool, desk.room.shortage(pool, orders=rest)) for pool in desk.facts.pools if pool[0] == site]
+        stay = [row for row in desk.plan.moves if row.to != site]
+        pools = [pool for pool in desk.facts.pools if pool[0] == site]
+        shorts = [(pool, desk.room.shortage(pool, orders=rest, moves=stay)) for pool in pools]
         first = min(((short.index, pool, short) for pool, short in shorts if short), default=None, key=lambda x: x[:2])
         month = desk.room.starts[first[0]] if first else desk.room.starts[-1]
         lacking = desk.lacking(first[1], first[2]) if first else desk.lacking((site, ""), None)
@@ -183,13 +198,14 @@ def retirements(desk: Desk) -> Iterator[Action]:
     facts, starts = desk.facts, desk.room.starts
     for row in desk.plan.retirements:
         item, first = facts.existing[row.existing], facts.index[row.period]
-        server, place, start = facts.server(item.server), facts.places[item.site], starts[first]
-        full = next((i for i in range(first, len(starts)) if _kept_too_long(desk, item, row.nodes, i)), None)
+        server, place, start = facts.server(item.server), facts.places[row.site], starts[first]
+        late = range(first, len(starts))
+        full = next((i for i in late if kept_too_long(desk, item, row.site, row.nodes, i)), None)
         month = starts[full] if full is not None else starts[-1]
         factor = (1 - item.resale_decline_per_year_rate) ** (start / 12)
         why = f"{place} has no room for them from {desk.label(full)}." if full is not None else "They may stay."
         yield desk.action(
-            id=f"retire:{row.existing}:{row.period}", kind="retire", site=item.site, item=row.existing,
+            id=_retire_id(desk, row), kind="retire", site=row.site, item=row.existing,
             what=f"Retire and resell {row.nodes} × {server.name} at {place}", quantity=row.nodes, unit="node",
             planned=desk.day(start), last_safe=desk.day(month), ready=desk.day(start),
             amount_usd=-row.nodes * item.resale_usd * factor, cost_line="resale",
@@ -198,12 +214,12 @@ def retirements(desk: Desk) -> Iterator[Action]:
         )  # fmt: skip
 
 
-def _kept_too_long(desk: Desk, item: Existing, nodes: int, index: int) -> bool:
-    """Whether the site is over a limit, or the nodes past their life, when they are still there in a period."""
+def kept_too_long(desk: Desk, item: Existing, site: str, nodes: int, index: int) -> bool:
+    """Whether a site is over a limit, or the nodes past their life, when they are still there in a period."""
     server = desk.facts.server(item.server).id
     if _age(desk, item, index) >= desk.facts.life_months(server):
         return True
-    return bool(over(desk.room.load(item.site, index, {server: nodes}), desk.room.limit(item.site, index)))
+    return bool(over(desk.room.load(site, index, {server: nodes}), desk.room.limit(site, index)))
 
 
 def _age(desk: Desk, item: Existing, index: int) -> int:
@@ -214,11 +230,11 @@ def ends_of_life(desk: Desk) -> Iterator[Action]:
     facts = desk.facts
     for item in facts.factory.existing:
         server = facts.server(item.server)
-        left = item.nodes_count - sum(row.nodes for row in desk.plan.retirements if row.existing == item.id)
         ages = range(len(desk.plan.periods))
         first = next((i for i in ages if _age(desk, item, i) >= facts.life_months(server.id)), None)
-        if left > 0 and first is not None:
-            yield _end_of_life(desk, item.site, server.id, item.id, left, first)
+        for site in facts.stands_at(item) if first else ():
+            if left := facts.kept(item, site, first - 1):
+                yield _end_of_life(desk, site, server.id, item.id, left, first)
     for row in desk.plan.orders:
         born = desk.start(row.arrives)
         gone = (i for i, start in enumerate(desk.room.starts) if start >= born + facts.life_months(row.server))

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 
 from groundplan.report._act_contracts import commitments, hires, links, permits, quotas, token_apis
 from groundplan.report._act_hardware import blocks, ends_of_life, openings, orders, retirements
+from groundplan.report._act_moves import moves
 from groundplan.report._desk import Action, Desk
 from groundplan.report._facts import Facts
 
 MAKERS: tuple[Callable[[Desk], Iterator[Action]], ...] = (
-    orders, blocks, openings, commitments, quotas, token_apis, links, hires, retirements, ends_of_life, permits,
+    orders, blocks, openings, commitments, quotas, token_apis, links, hires, moves, retirements, ends_of_life, permits,
 )  # fmt: skip
 
 

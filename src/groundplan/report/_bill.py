@@ -18,12 +18,12 @@ from groundplan.report._facts import Facts
 from groundplan.report._priced import rental_price, token_prices, tokens_sold
 from groundplan.report._room import TERM_MONTHS, Room, first_fit, liquid_share, need, rack_slots
 from groundplan.report._words import count, figure
-from groundplan.spec import Existing, Hosting, RentalOffer, Source, month_number
+from groundplan.spec import Hosting, RentalOffer, Source
 
 Kind = Literal[
     "server", "network", "storage", "spares", "duty", "power block", "opening", "racks", "power feeds", "UPS",
     "air cooling", "liquid cooling", "licences", "maintenance", "staff", "training", "space", "rented nodes", "tokens",
-    "link",
+    "link", "moving",
 ]  # fmt: skip
 PURCHASE_LINES = ("hardware", "network", "storage", "spares", "duty", "facility", "opening")
 BEFORE, WHOLE = "existing", "whole plan"
@@ -189,6 +189,19 @@ def _standing(bill: _Bill) -> Iterator[BillRow]:
         )  # fmt: skip
 
 
+def _moved(bill: _Bill) -> Iterator[BillRow]:
+    """Existing nodes that come from another site: what the way costs, nothing for the nodes."""
+    facts = bill.facts
+    for row in bill.plan.moves:
+        item = facts.existing[row.existing]
+        offered = next(move for move in item.moves if move.to == row.to)
+        yield bill.priced(
+            site=row.to, phase=row.arrives, kind="moving", item=f"move of {facts.server(item.server).name}",
+            quantity=row.nodes, unit="node", unit_price_usd=offered.usd_per_node, cost_line="moving",
+            note=f"{item.id}, from {facts.places[item.site]}, leaves in {row.period}: owned already, not bought",
+        )  # fmt: skip
+
+
 def _ground(bill: _Bill) -> Iterator[BillRow]:
     facts, owned = bill.facts, {item.site for item in bill.facts.factory.existing}
     hosts = dict(bill.hosts)
@@ -287,12 +300,11 @@ def _running(bill: _Bill) -> Iterator[BillRow]:
         )  # fmt: skip
     for item in facts.factory.existing:
         server = facts.server(item.server).id
-        node_years = (
-            sum(_kept(bill, item, index) * row.months_count for index, row in enumerate(bill.plan.periods)) / 12
-        )
-        if node_years:
-            usd, said = item.maintenance_usd_per_year, f"{item.id}, as long as it is kept"
-            yield from _kept_up(bill, item.site, BEFORE, server, node_years, usd, said)
+        for site in facts.stands_at(item):
+            held = (facts.kept(item, site, index) * row.months_count for index, row in enumerate(bill.plan.periods))
+            if node_years := sum(held) / 12:
+                usd, said = item.maintenance_usd_per_year, f"{item.id}, as long as it is kept here"
+                yield from _kept_up(bill, site, BEFORE, server, node_years, usd, said)
 
 
 def _kept_up(
@@ -311,16 +323,6 @@ def _kept_up(
         **common, kind="maintenance", item=f"maintenance of {name}", quantity=node_years, unit="node-year",
         unit_price_usd=usd_per_year, cost_line="maintenance",
     )  # fmt: skip
-
-
-def _kept(bill: _Bill, item: Existing, index: int) -> int:
-    """Existing nodes that still stand there in a period."""
-    facts, start = bill.facts, bill.room.starts[index]
-    age = month_number(facts.factory.start) + start - month_number(item.bought_month)
-    if age >= facts.life_months(facts.server(item.server).id):
-        return 0
-    gone = (row for row in bill.plan.retirements if row.existing == item.id and facts.index[row.period] <= index)
-    return item.nodes_count - sum(row.nodes for row in gone)
 
 
 def _people(bill: _Bill) -> Iterator[BillRow]:
@@ -420,5 +422,5 @@ def _links(bill: _Bill) -> Iterator[BillRow]:
 
 
 MAKERS: tuple[Callable[[_Bill], Iterator[BillRow]], ...] = (
-    _standing, _orders, _ground, _infrastructure, _running, _people, _space, _rents, _tokens, _links,
+    _standing, _orders, _moved, _ground, _infrastructure, _running, _people, _space, _rents, _tokens, _links,
 )  # fmt: skip

@@ -15,7 +15,7 @@ from groundplan.spec import Hosting
 
 Kind = Literal[
     "order", "power-block", "open-site", "space-contract", "commitment", "notice", "quota", "link", "token-api",
-    "hire", "retire", "end-of-life", "permit",
+    "hire", "move", "install", "retire", "end-of-life", "permit",
 ]  # fmt: skip
 NO_NOTICE = "no notice period stated"
 WAIT_DAYS = 90

@@ -11,7 +11,7 @@ from groundplan.errors import CatalogError, Issue
 from groundplan.finance import Stock, cash_by_year, report_rate
 from groundplan.plan import PEAK, OrderRow, PeriodRow, Plan, PointRow, StaffingRow
 from groundplan.report._words import Money, month_name
-from groundplan.spec import ExchangeRate, Factory, LoadedSpec, RentalOffer, month_number
+from groundplan.spec import ExchangeRate, Existing, Factory, LoadedSpec, RentalOffer, month_number
 from groundplan.study import Comparison
 from groundplan.verify import Report
 
@@ -122,11 +122,20 @@ class Facts:
         """Site and server of everything owned at any time."""
         bought = {(row.site, row.server) for row in self.plan.orders}
         owned = {(item.site, self.server(item.server).id) for item in self.factory.existing}
-        return tuple(sorted(bought | owned))
+        moved = {(row.to, self.server(self.existing[row.existing].server).id) for row in self.plan.moves}
+        return tuple(sorted(bought | owned | moved))
 
     def own_nodes(self, site: str, server: str, period: PeriodRow) -> int:
         """Nodes of one's own that stand there in a period."""
         return self.stock.own((site, server), self.index[period.id])
+
+    def stands_at(self, item: Existing) -> tuple[str, ...]:
+        """Sites where existing nodes ever stand: their own, and those to which the plan moves them."""
+        return tuple(dict.fromkeys([item.site, *(row.to for row in self.plan.moves if row.existing == item.id)]))
+
+    def kept(self, item: Existing, site: str, index: int) -> int:
+        """Existing nodes that stand at a site in a period."""
+        return self.stock.kept(item, site, index)
 
     def rented_nodes(self, offer: RentalOffer, period: PeriodRow) -> int:
         """Nodes of a rental held in a period: on-demand in it, or committed since an earlier one."""

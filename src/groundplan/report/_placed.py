@@ -151,8 +151,9 @@ def refused(facts: Facts) -> tuple[str, Html]:
     by_rule: dict[str, list[RefusalRow]] = defaultdict(list)
     for row in facts.plan.refusals:
         by_rule[row.rule].append(row)
+    moves = _refused_moves(facts)
     if not by_rule:
-        return "Nothing was refused", tag("p", "Every workload may run on every offer of the file.")
+        return "Nothing was refused", join([tag("p", "Every workload may run on every offer of the file."), moves])
     ways = count(len(facts.plan.refusals), "way")
     law = sorted(rule for rule in by_rule if rule not in RULE_WORDS and _law_words(facts, rule)[1])
     title = f"{ways.capitalize()} to run a workload refused" + (
@@ -161,7 +162,14 @@ def refused(facts: Facts) -> tuple[str, Html]:
     intro = tag("p", "A way is a workload, from where its load arises, on one server model at one place. "
                 "What was refused never reached the solver. Not legal advice.")  # fmt: skip
     groups = [_group(facts, rule, by_rule[rule]) for rule in sorted(by_rule, key=lambda rule: (_rank(rule), rule))]
-    return title, join([intro, *groups])
+    return title, join([intro, *groups, moves])
+
+
+def _refused_moves(facts: Facts) -> Html:
+    """Moves of existing nodes that the file offers and that no period allows."""
+    rows = facts.plan.refused_moves
+    lines = [[row.existing, row.to, row.rule, row.why.replace("->", "→")] for row in rows]
+    return table("Moves of existing nodes refused", ["Nodes", "To", "Rule", "Why"], lines) if rows else Html("")
 
 
 def _group(facts: Facts, rule: str, rows: list[RefusalRow]) -> Html:

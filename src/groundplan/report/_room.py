@@ -12,8 +12,9 @@ from functools import cached_property
 from math import ceil
 
 from groundplan.errors import CatalogError, Issue
-from groundplan.plan import PEAK, BurstRow, OrderRow, PointRow, RentRow
+from groundplan.plan import PEAK, BurstRow, MoveRow, OrderRow, PointRow, RentRow
 from groundplan.report._facts import Facts
+from groundplan.spec import month_number
 from groundplan.verify import least_bins, spare_nodes
 
 Pool = tuple[str, str]
@@ -177,10 +178,26 @@ class Room:
         rental = self.facts.rentals[offer]
         return rental.site, self.facts.server(rental.server).id
 
-    def own(self, pool: Pool, orders: Iterable[OrderRow]) -> list[int]:
-        """Own nodes by period with these orders instead of the plan's."""
+    def own(self, pool: Pool, orders: Iterable[OrderRow], moves: Iterable[MoveRow] | None = None) -> list[int]:
+        """Own nodes by period with these orders, and these moves to the pool, instead of the plan's."""
         mine = [row for row in orders if (row.site, row.server) == pool]
-        return [old + self._alive(mine, start) for old, start in zip(self._existing(pool), self.starts, strict=True)]
+        nodes = [old + self._alive(mine, start) for old, start in zip(self._existing(pool), self.starts, strict=True)]
+        if moves is None:
+            return nodes
+        pairs = zip(nodes, self._come(pool, moves), self._come(pool, self.facts.plan.moves), strict=True)
+        return [count + asked - planned for count, asked, planned in pairs]
+
+    def _come(self, pool: Pool, moves: Iterable[MoveRow]) -> list[int]:
+        """Nodes that moves have brought to a pool, by period, while they are younger than their life."""
+        facts, total = self.facts, [0] * len(self.periods)
+        for row in moves:
+            item = facts.existing[row.existing]
+            end = facts.life_months(item.server) + month_number(item.bought_month) - month_number(facts.factory.start)
+            if (row.to, facts.server(item.server).id) == pool:
+                there = range(facts.index[row.arrives], len(self.periods))
+                for index in (index for index in there if self.starts[index] < end):
+                    total[index] += row.nodes
+        return total
 
     def _existing(self, pool: Pool) -> list[int]:
         """Nodes that were there before the plan, by period."""
@@ -220,12 +237,13 @@ class Room:
         orders: Sequence[OrderRow] | None = None,
         rents: Sequence[RentRow] | None = None,
         bursts: Sequence[BurstRow] | None = None,
+        moves: Sequence[MoveRow] | None = None,
     ) -> Shortage | None:
         """The first period that lacks room with these rows instead of the plan's; None where none does."""
         plan = self.facts.plan
         orders, rents = plan.orders if orders is None else orders, plan.rents if rents is None else rents
         bursts = plan.bursts if bursts is None else bursts
-        own, rented = self.own(pool, orders), self.rented(pool, rents)
+        own, rented = self.own(pool, orders, moves), self.rented(pool, rents)
         committed = self.rented(pool, rents, committed_only=True)
         largest, planned = max(own), max(self.own(pool, plan.orders))
         for index in range(len(self.periods)):

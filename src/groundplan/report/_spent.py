@@ -10,7 +10,7 @@ from groundplan.report._html import Html, Table, details, join, table, tag
 from groundplan.report._words import Column
 
 GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("Own hardware", "--g1", ("hardware", "network", "storage", "spares", "duty")),
+    ("Own hardware", "--g1", ("hardware", "network", "storage", "spares", "duty", "moving")),
     ("Ground", "--g2", ("facility", "opening", "colocation")),
     ("Electricity", "--g3", ("energy", "demand_charge")),
     ("People and upkeep", "--g4", ("maintenance", "software", "staff", "training")),

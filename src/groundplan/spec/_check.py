@@ -34,6 +34,7 @@ LOCAL: tuple[Check, ...] = (
     ground.purchase_offers,
     ground.rental_offers,
     ground.existing_sites,
+    ground.moves,
     ground.contracts,
     ground.floors,
     ground.budgets,

@@ -113,6 +113,21 @@ def existing_sites(factory: Factory) -> Iterator[Fault]:
             yield Fault(("existing", index, "site"), "wrong-tier", what, "describe hosting of that site")
 
 
+def moves(factory: Factory) -> Iterator[Fault]:
+    """Nodes move to another site that can take them, stated once."""
+    sites = _sites(factory)
+    for index, estate in enumerate(factory.existing):
+        at: Path = ("existing", index, "moves")
+        yield from repeated(at, [move.to for move in estate.moves])
+        for number, move in enumerate(estate.moves):
+            if move.to == estate.site:
+                what = f"nodes of {estate.id!r} stand at {move.to!r} already"
+                yield Fault((*at, number, "to"), "no-effect", what, "name another site, or remove the move")
+            elif move.to in sites and not sites[move.to].hosting:
+                what = f"nodes cannot be moved to {move.to!r}, which has no hosting"
+                yield Fault((*at, number, "to"), "wrong-tier", what, "describe hosting of that site, or name another")
+
+
 def openings(factory: Factory) -> Iterator[Fault]:
     """A site is opened once: it states the cost, or has nodes already."""
     filled = {estate.site for estate in factory.existing}
@@ -218,6 +233,7 @@ def unused_sites(factory: Factory) -> Iterator[Fault]:
     serving = _serving_sites(factory)
     filled = {name for offer in factory.purchases for name in offer.sites} | {e.site for e in factory.existing}
     filled |= {offer.site for offer in (*factory.rentals, *factory.token_offers)}
+    filled |= {move.to for estate in factory.existing for move in estate.moves}
     for index, site in enumerate(factory.sites):
         if site.id not in origins and site.id not in serving:
             what = f"site {site.id!r} has neither demand nor hosting, rental or token offer"

@@ -124,8 +124,18 @@ class TokenOffer(Strict):
         return self
 
 
+class Move(Strict):
+    """Another site that existing nodes may go to. On the way they serve nowhere and draw no power."""
+
+    to: Id
+    usd_per_node: Positive
+    """Taking down, transport, insurance, duty at a border, setting up: paid when the nodes leave."""
+    lead_months: Count
+    """From the day the nodes leave to the day they run at `to`."""
+
+
 class Existing(Strict):
-    """Nodes that are already owned: kept, or retired and resold."""
+    """Nodes that are already owned: kept, moved to another site (once at most), or retired and resold."""
 
     id: Id
     site: Id
@@ -137,6 +147,8 @@ class Existing(Strict):
     resale_usd: NonNegative
     """Per node, on the plan's first day."""
     resale_decline_per_year_rate: Annotated[float, Field(ge=0, lt=1)]
+    moves: tuple[Move, ...] = ()
+    """Sites that they may go to; none: they stay where they are."""
 
 
 class Budgets(Strict):

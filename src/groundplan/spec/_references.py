@@ -37,7 +37,7 @@ _NOT_YET: Mapping[str, str] = {
     "purchases.*.term": "Leases are not planned yet; a purchase has no term.",
     "rentals.*.term=spot": "Spot nodes are not planned yet; use on-demand, 1y or 3y.",
     "rentals.*.exit_cost_usd": "Ending a commitment early is not planned yet.",
-    "existing.*.move_to": "Moving nodes is not planned yet; they are kept, or retired and resold.",
+    "existing.*.move_to": "State moves: a list of {to, usd_per_node, lead_months}.",
     "existing.*.warranty_end": "Warranty dates have no effect yet.",
     "existing.*.warranty_month": "Warranty dates have no effect yet.",
     "existing.*.book_value_usd": "Book values have no effect yet; state resale_usd.",
@@ -60,6 +60,7 @@ REFERENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("token_offers.*.site", ("sites",)),
     ("token_offers.*.workloads.*", ("workloads",)),
     ("existing.*.site", ("sites",)),
+    ("existing.*.moves.*.to", ("sites",)),
     ("on_premise_floors.*.workloads.*", ("workloads",)),
 )
 SINGULAR: Mapping[str, str] = {

@@ -100,7 +100,9 @@ def candidates(ask: Ask) -> Iterator[Candidate]:
     for site in ask.factory.sites:
         named = [o.server for o in ask.factory.purchases if site.id in o.sites]
         named += [o.server for o in ask.factory.rentals if o.site == site.id]
+        named += [o.server for o in ask.factory.existing if site.id in {move.to for move in o.moves}]
         held = {ask.catalog.server(o.server).id for o in ask.factory.existing if o.site == site.id}
+        held |= {pool.server.id for pool in ask.problem.pools if pool.site.id == site.id and pool.transfers}
         servers = dict.fromkeys([*(ask.catalog.server(name).id for name in named), *sorted(held)])
         legal, (way_ms, crossed) = list(law(ask, site)), way(ask, site)
         for name in servers:

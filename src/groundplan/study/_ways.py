@@ -50,7 +50,7 @@ class Narrowed:
 
 
 def status_quo(problem: Problem) -> Narrowed:
-    """Existing nodes alone, kept or retired. Raises Infeasible where they cannot do what must be done."""
+    """Existing nodes alone, where they stand: kept, or resold. Raises Infeasible where they cannot do what must be."""
     everything = Choice.all_of(problem)
     own = replace(everything, token_cells=np.zeros_like(everything.token_cells))
     return Narrowed(restricted(problem, own, acquire=False), (), len(problem.commodities) + len(problem.jobs))
@@ -69,8 +69,8 @@ def narrowed(problem: Problem, way: Way) -> Narrowed:
         tokens = [k for k, cell in enumerate(problem.token_cells) if cell.commodity == i]
         there = [c for c in mine if _tier(problem, problem.cells[c].pool) in way.tiers]
         bought = tokens if TOKENS in way.tiers else []
-        ready = _any(choice.cells[c] & stocked(problem, problem.cells[c].pool) for c in there)
-        ready = ready | _any(choice.token_cells[k] for k in bought) | np.zeros_like(needed)
+        ready = _ready(problem, ((problem.cells[c].pool, choice.cells[c]) for c in there), needed)
+        ready = ready | _any(choice.token_cells[k] for k in bought)
         held = _held_back(problem, way, commodity.workload, commodity.origin, bool((ready & needed).any()), there)
         if held is not None:
             stays.append(held)
@@ -87,13 +87,29 @@ def _move_jobs(problem: Problem, way: Way, choice: Choice) -> list[Stay]:
     for j, job in enumerate(problem.jobs):
         mine = [r for r, cell in enumerate(problem.batch_cells) if cell.job == j]
         there = [r for r in mine if _tier(problem, problem.batch_cells[r].pool) in way.tiers]
-        ready = _any(choice.batch_cells[r] & stocked(problem, problem.batch_cells[r].pool) for r in there)
+        ways = ((problem.batch_cells[r].pool, choice.batch_cells[r]) for r in there)
+        ready = _ready(problem, ways, np.ones(problem.periods, dtype=bool))
         held = _held_back(problem, way, job.workload, job.origin, bool(np.any(ready)), [])
         if held is not None:
             stays.append(held)
         else:
             choice.batch_cells[[r for r in mine if r not in there]] &= ~ready
     return stays
+
+
+def _ready(problem: Problem, ways: Iterable[tuple[int, Mask]], needed: Mask) -> Mask:
+    """[period] whether something can stand on the ground of a way.
+
+    Moved nodes may come sooner than those that are bought or rented, but they are few: what they cannot carry must
+    not lose every other ground before the rest can come. They count alone only where nothing else ever comes.
+    """
+    found = list(ways)
+    none = np.zeros(problem.periods, dtype=bool)
+    for moves in (False, True):
+        ready = none | _any(allowed & stocked(problem, pool, moves=moves) for pool, allowed in found)
+        if (ready & needed).any():
+            return ready
+    return none
 
 
 def _any(masks: Iterable[Mask]) -> Mask:

@@ -4,26 +4,48 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from groundplan.plan import OrderRow
-from groundplan.spec import PurchaseOffer, RentalOffer
+from groundplan.plan import MoveRow, OrderRow
+from groundplan.spec import Existing, PurchaseOffer, RentalOffer
 from groundplan.verify._book import Book
 from groundplan.verify._world import Span, World
 
 
 def stock(world: World, book: Book) -> None:
-    """Orders keep to their offers and arrive after their lead; nodes age out; nobody retires what is not there."""
+    """Orders keep to their offers and arrive after their lead; only nodes that are there move or retire."""
     for index, row in enumerate(world.plan.orders):
         _order(world, book, f"orders[{index}]", row, world.purchases[row.offer])
+    for index, retired in enumerate(world.plan.retirements):
+        gone = world.aged_out(world.existing[retired.existing], world.span[retired.period].start)
+        what = f"{retired.existing} is past its life by {retired.period}"
+        book.require(not gone, f"retirements[{index}]", what)
+    for index, moved in enumerate(world.plan.moves):
+        _move(world, book, f"moves[{index}]", moved)
     for item in world.factory.existing:
-        left = item.nodes_count
-        for index, row in enumerate(world.plan.retirements):
-            if row.existing == item.id:
-                left -= row.nodes
-                gone = world.age_months(item, world.span[row.period].start) >= 12 * world.need(
-                    item.server, "life_years"
-                )
-                book.require(not gone, f"retirements[{index}]", f"{item.id} is past its life by {row.period}")
-        book.require(left >= 0, f"retirements: {item.id}", f"{-left} nodes more than the {item.nodes_count} there are")
+        _estate(world, book, item)
+
+
+def _move(world: World, book: Book, where: str, row: MoveRow) -> None:
+    """A move is one that the file offers, and ends after its lead, within the plan and the life of the nodes."""
+    item, span = world.existing[row.existing], world.span[row.period]
+    offered = next((move for move in item.moves if move.to == row.to), None)
+    if offered is None:
+        book.require(False, where, f"the file lets {item.id} stay at {item.site}, but not move to {row.to}")
+        return
+    ready = world.arrival(span, offered.lead_months)
+    arrives = ready.id if ready else "after the horizon"
+    what = f"arrives {row.arrives}, but {offered.lead_months} months end {arrives}"
+    book.require(row.arrives == arrives, where, what)
+    aged = world.aged_out(item, world.span[row.arrives].start)
+    book.require(not aged, where, f"{item.id} is past its life when it arrives in {row.arrives}")
+
+
+def _estate(world: World, book: Book, item: Existing) -> None:
+    """No place gives away more nodes than stand there, in any period; those past their life are gone by themselves."""
+    at = {row.site for row in world.plan.retirements if row.existing == item.id}
+    for site in sorted(at | set(world.places(item))):
+        short = min(0, *(world.left(item, site, span.start) for span in world.spans))
+        where = f"retirements: {item.id}" if len(world.places(item)) == 1 else f"moves, retirements: {item.id}"
+        book.require(short == 0, where, f"{-short} nodes more leave {site} than stand there")
 
 
 def _order(world: World, book: Book, where: str, row: OrderRow, offer: PurchaseOffer) -> None:

@@ -27,7 +27,7 @@ FASTEST_PCIE_GB_PER_S = 128.0
 
 
 def law(world: World, book: Book) -> None:
-    """Residency and control of data on every used cell; export control of what is bought and rented."""
+    """Residency and control of data on every used cell; export control of what is bought, rented and moved."""
     for workload, site, span, where in sorted(set(_used(world)), key=lambda use: (use[3], use[2].index)):
         for reason in _refusals(world, workload, world.sites[site], world.first_day(span)):
             book.require(False, where, f"{workload} at {site} in {span.id}: {reason}")
@@ -91,13 +91,22 @@ def _permitted(world: World, permits: Iterable[str], on: date) -> bool:
 
 
 def _brought(world: World) -> Iterator[tuple[str, str, Span, str]]:
-    """(server, site, period of order or start, place in the plan) of new hardware."""
+    """(server, site, period of order, start or departure, place in the plan) of new and of re-exported hardware."""
     for index, row in enumerate(world.plan.orders):
         yield row.server, row.site, world.span[row.period], f"orders[{index}]"
+    for index, moved in enumerate(world.plan.moves):
+        item = world.existing[moved.existing]
+        if _seats(world.sites[item.site]) != _seats(world.sites[moved.to]):
+            yield item.server, moved.to, world.span[moved.period], f"moves[{index}]"
     for name in ("rents", "bursts"):
         for index, rent in enumerate(getattr(world.plan, name)):
             site, server = world.pool_of(world.rentals[rent.offer])
             yield server, site, world.span[rent.period], f"{name}[{index}]"
+
+
+def _seats(site: Site) -> tuple[str, ...]:
+    """Where a site lies, and where those sit who own, run and hold it: hardware that stays within is not exported."""
+    return site.country, site.owner_country, site.operator_country, site.parent_country
 
 
 def export_refusals(world: World, server: str, site: Site, on: date) -> Iterator[str]:

@@ -215,8 +215,9 @@ def _maintenance(world: World) -> Iterator[Payment]:
                 yield Payment(span, order.nodes * rate * price * span.months / 12, order.site, order.offer)
         for item in world.factory.existing:
             yearly_usd = exact(item.maintenance_usd_per_year)
-            usd = world.kept(item, span.start) * yearly_usd * span.months / 12
-            yield Payment(span, usd, item.site, owned_name(item.id))
+            for site in world.places(item):
+                usd = world.kept(item, site, span.start) * yearly_usd * span.months / 12
+                yield Payment(span, usd, site, owned_name(item.id))
 
 
 def _software(world: World) -> Iterator[Payment]:
@@ -243,6 +244,14 @@ def _training(world: World) -> Iterator[Payment]:
             now = people.get((site, span.id), 0)
             yield Payment(span, max(0, now - before) * exact(hosting.staff.training_usd_per_fte), site)
             before = now
+
+
+def _moving(world: World) -> Iterator[Payment]:
+    """What the way costs, at the site to which it leads."""
+    for row in world.plan.moves:
+        item = world.existing[row.existing]
+        price = next((exact(move.usd_per_node) for move in item.moves if move.to == row.to), Decimal(0))
+        yield Payment(world.span[row.period], row.nodes * price, row.to, owned_name(item.id))
 
 
 def _colocation(world: World) -> Iterator[Payment]:
@@ -369,9 +378,9 @@ def _value(world: World) -> Iterator[Payment]:
 def _resale(world: World) -> Iterator[Payment]:
     for row in world.plan.retirements:
         item, span = world.existing[row.existing], world.span[row.period]
-        if world.age_months(item, span.start) < 12 * world.need(item.server, "life_years"):
+        if not world.aged_out(item, span.start):
             factor = yearly(-item.resale_decline_per_year_rate, span.start)
-            yield Payment(span, -row.nodes * exact(item.resale_usd) * factor, item.site, owned_name(item.id))
+            yield Payment(span, -row.nodes * exact(item.resale_usd) * factor, row.site, owned_name(item.id))
 
 
 def _residual(world: World) -> Iterator[Payment]:
@@ -387,8 +396,9 @@ def _residual(world: World) -> Iterator[Payment]:
         yield Payment(last, -_block_usd(world, row) * unpaid, row.site, block_name(row.block))
     for item in world.factory.existing:
         factor = yearly(-item.resale_decline_per_year_rate, world.horizon)
-        usd = -world.kept(item, world.horizon) * exact(item.resale_usd) * factor
-        yield Payment(last, usd, item.site, owned_name(item.id))
+        for site in world.places(item):
+            usd = -world.kept(item, site, world.horizon) * exact(item.resale_usd) * factor
+            yield Payment(last, usd, site, owned_name(item.id))
 
 
 def annuity_left(rate: float, life_months: float, age_months: float) -> Decimal:
@@ -411,6 +421,7 @@ LINES: Mapping[str, Callable[[World], Iterator[Payment]]] = {
     "software": _software,
     "staff": _staff,
     "training": _training,
+    "moving": _moving,
     "colocation": _colocation,
     "cloud": _cloud,
     "tokens": _tokens,

@@ -68,6 +68,11 @@ def cooling(world: World, book: Book) -> None:
         if (hosting := world.hosting(row.site)) is not None:
             kw = world.need(row.server, "max_power_kw") / max(1.0, world.need(row.server, "racks_share"))
             book.at_most(kw, hosting.rack_limit_kw, f"orders[{index}]", f"kW per rack of {row.server}")
+    for index, moved in enumerate(world.plan.moves):
+        server, hosting = world.existing[moved.existing].server, world.hosting(moved.to)
+        if book.require(hosting is not None, f"moves[{index}]", f"{moved.to} hosts no hardware of yours") and hosting:
+            kw = world.need(server, "max_power_kw") / max(1.0, world.need(server, "racks_share"))
+            book.at_most(kw, hosting.rack_limit_kw, f"moves[{index}]", f"kW per rack of {server}")
 
 
 def _heat(world: World, book: Book, site: str, hosting: Hosting, span: Span) -> None:

@@ -271,6 +271,7 @@ class World:
         """Pools that ever hold a node or a burst."""
         own = {(row.site, row.server) for row in self.plan.orders}
         own |= {(item.site, self.server(item.server).id) for item in self.factory.existing}
+        own |= {(row.to, self.server(self.existing[row.existing].server).id) for row in self.plan.moves}
         rented = [self.rentals[row.offer] for row in (*self.plan.rents, *self.plan.bursts)]
         used = {(row.site, row.server) for row in (*self.plan.replicas, *self.plan.loads, *self.plan.batch)}
         return tuple(sorted(own | used | {(offer.site, self.server(offer.server).id) for offer in rented}))
@@ -278,12 +279,29 @@ class World:
     def bought(self, pool: Pool, span: Span) -> list[Cohort]:
         return [c for c in self.cohorts if (c.order.site, c.order.server) == pool and c.alive(span.start)]
 
-    def kept(self, item: Existing, month: float) -> int:
-        """Existing nodes that still stand at a month: neither retired nor at the end of their life."""
-        if self.age_months(item, month) >= 12 * self.need(item.server, "life_years"):
-            return 0
-        rows = (row for row in self.plan.retirements if row.existing == item.id)
-        return item.nodes_count - sum(row.nodes for row in rows if self.span[row.period].start <= month)
+    def kept(self, item: Existing, site: str, month: float) -> int:
+        """Existing nodes that stand at a site in a month: come, not gone on, not retired, younger than their life."""
+        return 0 if self.aged_out(item, month) else self.left(item, site, month)
+
+    def left(self, item: Existing, site: str, month: float) -> int:
+        """The same, whatever their age: what there was and what arrived, less what left and what was retired."""
+
+        def by_then(period: str) -> bool:
+            return self.span[period].start <= month
+
+        moves = [row for row in self.plan.moves if row.existing == item.id]
+        sold = [row for row in self.plan.retirements if (row.existing, row.site) == (item.id, site)]
+        came = sum(row.nodes for row in moves if row.to == site and by_then(row.arrives))
+        went = sum(row.nodes for row in moves if site == item.site and by_then(row.period))
+        first = item.nodes_count if site == item.site else 0
+        return first + came - went - sum(row.nodes for row in sold if by_then(row.period))
+
+    def aged_out(self, item: Existing, month: float) -> bool:
+        return self.age_months(item, month) >= 12 * self.need(item.server, "life_years")
+
+    def places(self, item: Existing) -> tuple[str, ...]:
+        """Sites where nodes of it ever stand: their own, and those that the plan moves them to."""
+        return tuple(dict.fromkeys([item.site, *(row.to for row in self.plan.moves if row.existing == item.id)]))
 
     def age_months(self, item: Existing, month: float) -> float:
         return month - self.offset(item.bought_month)
@@ -292,7 +310,7 @@ class World:
         """Own nodes: bought and existing."""
         key = (pool, span.index)
         if key not in self._installed:
-            old = sum(self.kept(item, span.start) for item in self._existing_at(pool))
+            old = sum(self.kept(item, pool[0], span.start) for item in self._existing_of(pool[1]))
             self._installed[key] = old + sum(cohort.order.nodes for cohort in self.bought(pool, span))
         return self._installed[key]
 
@@ -300,8 +318,8 @@ class World:
     def _installed(self) -> dict[tuple[Pool, int], int]:
         return {}
 
-    def _existing_at(self, pool: Pool) -> list[Existing]:
-        return [i for i in self.factory.existing if (i.site, self.server(i.server).id) == pool]
+    def _existing_of(self, server: str) -> list[Existing]:
+        return [item for item in self.factory.existing if self.server(item.server).id == server]
 
     def own_nodes(self, site: str, span: Span) -> int:
         return sum(self.installed(pool, span) for pool in self.pools if pool[0] == site)
