@@ -14,6 +14,7 @@ from groundplan.catalog import TransformerArch
 Floats = NDArray[np.float64]
 Column = Floats | float
 """One value for all configurations, or one for each: shape () or (n,)."""
+Mask = NDArray[np.bool_]
 
 D = TypeVar("D")
 
@@ -245,7 +246,7 @@ def _expert_widths(arch: TransformerArch) -> dict[str, float]:
 def _latent_widths(arch: TransformerArch) -> dict[str, float]:
     if (mla := arch.mla) is None:
         return {}
-    ranks = {"q_rank": mla.q_lora_rank, "kv_rank": mla.kv_lora_rank}
+    ranks: dict[str, float] = {"q_rank": mla.q_lora_rank, "kv_rank": mla.kv_lora_rank}
     return ranks | {"rope_dim": mla.rope_dim, "nope_dim": mla.nope_dim, "v_dim": mla.v_dim}
 
 

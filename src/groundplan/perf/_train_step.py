@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from groundplan.perf._train_profile import Terms
-from groundplan.perf._train_shape import Column, Floats, TrainShape, attended_tokens, block_params, products
+from groundplan.perf._train_shape import Column, Floats, Mask, TrainShape, attended_tokens, block_params, products
 
 ALIGNED = 64.0
 """Widths that are no multiple of this leave parts of tiles empty."""
@@ -41,6 +41,8 @@ class Layout:
     """1 = weights are sharded over data parallelism (FSDP, ZeRO-3)."""
     adapters: Column = 0.0
     """1 = low-rank adapters; base weights are frozen."""
+    replicated_states: Column = 0.0
+    """1 = every replica updates all its parameters (no ZeRO, no distributed optimiser)."""
     micro_batches: Column = 0.0
     """In a step and replica; 0 = global_batch / (dp x micro_batch), rounded up."""
 
@@ -116,7 +118,7 @@ def _gemms(shape: TrainShape, lay: Layout, terms: Terms) -> tuple[Pass, Pass]:
     )
 
 
-def _misaligned(width: Floats) -> Floats:
+def _misaligned(width: Floats) -> Mask:
     return (width % ALIGNED > 1e-6) & (width > ALIGNED)
 
 
@@ -159,10 +161,10 @@ def _collectives(shape: TrainShape, lay: Layout, terms: Terms) -> Floats:
     rate = np.where(inside, terms.scaleup_rate, across)
     alpha = np.where(inside, terms.alpha_scaleup_s, terms.alpha_nic_s)
     tensor = np.where(tp > 1, terms.tp_exposed * twice * (volume / rate + 2.0 * alpha), 0.0)
-    return tensor + _ring_s(shape, lay, terms, inside=tp * cp <= terms.domain)
+    return tensor + _ring_s(shape, lay, terms, inside=np.asarray(tp * cp <= terms.domain))
 
 
-def _ring_s(shape: TrainShape, lay: Layout, terms: Terms, inside: Floats) -> Floats:
+def _ring_s(shape: TrainShape, lay: Layout, terms: Terms, inside: Mask) -> Floats:
     """Keys and values of the other context ranks, hidden behind attention as far as it reaches."""
     cp, tokens = np.asarray(lay.cp), lay.local_tokens
     width = np.where(
@@ -230,7 +232,7 @@ def local_params(shape: TrainShape, lay: Layout) -> tuple[Floats, Floats]:
 
 
 def _group_rate(lay: Layout, terms: Terms) -> Floats:
-    """Bytes per second of a data-parallel ring: scale-up inside a domain, else the NICs of the ranks that share a node."""
+    """Bytes per second of a data-parallel ring: scale-up inside a domain, else the NICs of ranks that share a node."""
     size = np.asarray(lay.dp) * lay.cp * lay.tp
     nodes = np.maximum(lay.ranks / terms.per_node, 1.0)
     together = np.clip(np.asarray(terms.domain) / lay.tp, 1.0, np.asarray(lay.dp) * lay.cp)
@@ -334,5 +336,6 @@ def _optimiser(shape: TrainShape, lay: Layout, terms: Terms) -> Floats:
     """States of the parameters that a rank updates, read and written once."""
     dense, experts = local_params(shape, lay)
     replicas = np.asarray(lay.dp) * lay.cp
-    own = dense / replicas + experts / np.maximum(replicas * lay.tp / lay.ep, 1.0)
+    twins = np.maximum(replicas * lay.tp / lay.ep, 1.0)
+    own = np.where(np.asarray(lay.replicated_states) > 0, dense + experts, dense / replicas + experts / twins)
     return np.where(np.asarray(lay.adapters) > 0, 0.0, terms.optimiser_bytes * own / terms.read_rate)

@@ -1,4 +1,4 @@
-"""Fit of the training constants: few, with priors, each publisher or accelerator scored by a fit that has not seen it."""
+"""Fit of the training constants: few, with priors; publishers and accelerators are scored by fits without them."""
 
 from __future__ import annotations
 

@@ -143,15 +143,17 @@ def _part(row: TruthRow, source: Source, catalog: Catalog, profile: Profile) -> 
 
 def _at_site(part: TrainPart, said: Mapping[str, Any]) -> TrainPart:
     """The part with the links of a site."""
-    named = {
-        "nic_gb_per_s": "nic_bytes_per_s",
-        "scaleup_gb_per_s": "scaleup_bytes_per_s",
-        "read_gb_per_s": "read_bytes_per_s",
-    }
-    changed = {field: float(said[key]) * 1e9 for key, field in named.items() if key in said}
-    if "per_node" in said:
-        changed["per_node"] = float(said["per_node"])
-    return replace(part, **changed) if changed else part
+
+    def rate(key: str, usual: float) -> float:
+        return float(said[key]) * 1e9 if key in said else usual
+
+    return replace(
+        part,
+        nic_bytes_per_s=rate("nic_gb_per_s", part.nic_bytes_per_s),
+        scaleup_bytes_per_s=rate("scaleup_gb_per_s", part.scaleup_bytes_per_s),
+        read_bytes_per_s=rate("read_gb_per_s", part.read_bytes_per_s),
+        per_node=float(said.get("per_node", part.per_node)),
+    )
 
 
 def _shape(row: TruthRow, source: Source, catalog: Catalog) -> TrainShape:
@@ -220,7 +222,8 @@ def _layout(row: TruthRow, source: Source, part: TrainPart) -> tuple[Layout, tup
     layout = Layout(
         sequence_tokens=length, micro_batch=micro, global_batch=batch or dp * micro * max(micro_batches, 1.0),
         dp=round(dp), recompute=RECOMPUTE.get(recompute, 0.0), sharded=float(row.text("zero_stage") == "3"),
-        adapters=float(row.text("kind") == "lora"), micro_batches=micro_batches, **cut,
+        adapters=float(row.text("kind") == "lora"), micro_batches=micro_batches,
+        replicated_states=float(source.facts["stack"] == "megatron-2022" and not row.text("zero_stage")), **cut,
     )  # fmt: skip
     return layout, choices, assumed or bool(choices) or not recompute
 
