@@ -34,7 +34,7 @@ SHAPE_NAMES = {
     *("layers", "dense_layers", "global_layers", "hidden", "cross_hidden", "ffn", "moe_ffn", "vocab"),
     *("heads", "kv_heads", "head_dim", "nope_dim", "rope_dim", "v_dim", "q_lora_rank", "kv_lora_rank"),
     *("experts", "experts_active", "experts_shared", "action_dim", "moe_latent", "attention_layers", "ffn_layers"),
-    *("mtp_layers", "key_heads", "state_dim", "conv_kernel", "index_heads", "index_dim"),
+    *("mtp_layers", "key_heads", "state_dim", "conv_kernel", "index_heads", "index_dim", "index_layers"),
 }
 # Months of the calendar, a plain count, and parameters in billions as model cards state them.
 OTHER_NAMES = {"season", "ratchet_season", "cameras_per_robot", "params_active_b", "params_total_b"}

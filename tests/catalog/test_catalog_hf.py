@@ -124,6 +124,15 @@ def test_a_config_gives_the_card_of_the_catalogue(config: dict, name: str):
     assert ours.params_total_b == pytest.approx(theirs.params_total_b, rel=0.02)
 
 
+def test_layers_that_share_an_index_hold_no_indexer():
+    shared = {**GLM, "max_position_embeddings": 1048576, "indexer_types": [*["full"] * 3, *["shared"] * 3] * 13}
+    sparse = model_from_hf_config(shared, name="m").transformer().sparse
+    assert sparse is not None
+    assert (sparse.layers, sparse.index_count) == (78, 39)
+    every = model_from_hf_config({**GLM, "indexer_types": ["full"] * 78}, name="m")
+    assert every.transformer().sparse == CATALOG.model("glm-5").transformer().sparse
+
+
 def test_files_and_folders_are_read(tmp_path: Path):
     (tmp_path / "config.json").write_text(json.dumps(LLAMA))
     card = model_from_hf_config(tmp_path, name="mine")
@@ -147,6 +156,7 @@ def test_missing_keys_are_named_with_their_file(tmp_path: Path, key: str):
     [
         ({"linear_num_key_heads": 16}, "linear_num_key_heads"),
         ({"model_type": "mamba2"}, "model_type"),
+        ({"add_cross_attention": True}, "add_cross_attention"),
         ({"hidden_size": "4096"}, "hidden_size"),
         ({"num_attention_heads": True}, "num_attention_heads"),
         ({"quantization_config": {"quant_method": "mystery"}}, "quantization_config"),

@@ -145,6 +145,8 @@ def test_an_indexer_and_a_gate_add_their_projections():
     assert sparse.params(8, 6) == 6 * 3 * 5 + 8 * (5 + 3)
     indexed = base.model_copy(update={"sparse": sparse})
     assert indexed.weights_params() == base.weights_params() + sparse.params(8, 8)
+    two = base.model_copy(update={"sparse": sparse.model_copy(update={"layers": 2, "index_layers": 1})})
+    assert two.weights_params() == indexed.weights_params()
     gated = base.model_copy(update={"attention_gate": True})
     assert gated.weights_params() == base.weights_params() + 2 * 8 * 8
 
@@ -159,6 +161,7 @@ def test_an_indexer_and_a_gate_add_their_projections():
          "attention_layers": 3},
         {"ffn_layers": 2, "dense_layers": 3}, {"mtp_layers": -1},
         {"sparse": {"top_tokens": 4, "index_heads": 1, "index_dim": 1, "layers": 5}},
+        {"sparse": {"top_tokens": 4, "index_heads": 1, "index_dim": 1, "layers": 2, "index_layers": 3}},
     ],
 )  # fmt: skip
 def test_layers_that_do_not_add_up_are_refused(change: dict):

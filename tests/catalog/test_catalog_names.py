@@ -140,7 +140,8 @@ def test_names_of_measured_tables_give_card_and_format_or_nothing(spelling: str,
     ("spelling", "row_id"),
     [
         ("H100-SXM5-80GB", "h100-sxm"), ("NVIDIA H100 80GB HBM3", "h100-sxm"), ("gb200", "gb200"),
-        ("b200_nvl8", "b200"), ("Intel(R) Arc(TM) Pro B60", "arc-pro-b60"), ("8x RTX PRO 6000", "rtx-pro-6000"), ("4 x L40", "l40"), ("H100-SXM5-88GB", None),
+        ("b200_nvl8", "b200"), ("Intel(R) Arc(TM) Pro B60", "arc-pro-b60"),
+        ("8x RTX PRO 6000", "rtx-pro-6000"), ("4 x L40", "l40"), ("H100-SXM5-88GB", None),
         ("A100-40GB/80GB", None), ("L4000", None), ("", None), ("8x", None), ("N/A", None), ("Rubin", None),
     ],
 )  # fmt: skip

@@ -32,8 +32,8 @@ IDLE_SHARE = (0.02, 0.4)
 class Accelerator(NamedRow):
     """One accelerator. Rates are dense (no sparsity) and per package.
 
-    Memory is the vendor's nominal figure, to be read as 1e9 bytes per GB: drivers report 0 to 7 % more, so
-    a model that fits here fits there.
+    Memory is the vendor's nominal figure, which counts GiB (2**30 bytes), as the parts report them: 80 GB of an H100
+    are 85 to 86e9 bytes. What a driver keeps for itself is not taken off.
     """
 
     vendor: str

@@ -73,6 +73,8 @@ def _read(config: Mapping[str, Any] | Path | str, name: str) -> tuple[Mapping[st
 
 
 def _arch(r: Reader) -> TransformerArch:
+    for key in ("is_encoder_decoder", "add_cross_attention"):
+        r.unless(key, False)
     heads, hidden = r.whole("num_attention_heads"), r.whole("hidden_size")
     mla = _mla(r)
     kv_default = None if r.type in STATE_KV_HEADS else heads

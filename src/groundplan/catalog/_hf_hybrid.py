@@ -64,12 +64,23 @@ def _blocks(r: Reader) -> list[str]:
     return [str(kind) for kind in kinds]
 
 
+def _indexers(r: Reader) -> int | None:
+    """Layers with an indexer of their own, where a list names those that share; None = all."""
+    r.unless("index_topk_pattern", None)
+    kinds = r.first("indexer_types")
+    if kinds is None:
+        return None
+    if not isinstance(kinds, list) or len(kinds) != r.layers() or set(map(str, kinds)) - {"full", "shared"}:
+        raise r.error("indexer_types", f"is no list of full and shared for {r.layers()} layers", "correct the file")
+    return kinds.count("full") if "shared" in kinds else None
+
+
 def sparse_attention(r: Reader) -> SparseAttention | None:
     """The indexer of DeepSeek-V3.2, GLM-5 and MiniMax-M3; None = every query sees everything."""
     if r.first("index_topk") is not None:
         return SparseAttention(
             top_tokens=r.whole("index_topk"), index_heads=r.whole("index_n_heads"),
-            index_dim=r.whole("index_head_dim"), layers=r.layers(),
+            index_dim=r.whole("index_head_dim"), layers=r.layers(), index_layers=_indexers(r),
         )  # fmt: skip
     blocks = r.first("sparse_attention_config")
     if blocks is None:

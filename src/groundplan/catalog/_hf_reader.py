@@ -32,7 +32,12 @@ SAME: tuple[str, ...] = (
     "original_max_position_embeddings", "max_window_layers", "partial_rotary_factor", "name", "id2label", "label2id",
     "num_labels", "problem_type", "unk_token", "gradient_checkpointing", "vision_config", "mm_tokens_per_image",
     "boi_*", "eoi_*", "ignore_index", "*_placeholder", "no_rope_layer*", "scale_*", "post_norm",
-    "use_bidirectional_attention",
+    "use_bidirectional_attention", "do_sample", "early_stopping", "*_penalty", "max_length", "min_length",
+    "num_beam*", "num_return_sequences", "*no_repeat_ngram_size", "bad_words_ids", "*suppress_tokens",
+    "chunk_size_feed_forward", "cross_attention_hidden_size", "finetuning_task", "temperature", "top_k", "top_p",
+    "typical_p", "prefix", "pruned_heads", "remove_invalid_values", "return_dict_in_generate", "task_specific_params",
+    "tf_legacy_loss", "tie_encoder_decoder", "tokenizer_class", "torchscript", "use_bfloat16", "router_jitter_noise",
+    "use_unified_vision_chunk",
 )  # fmt: skip
 READ = frozenset({
     "num_hidden_layers", "num_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "head_dim",
@@ -42,6 +47,7 @@ READ = frozenset({
     "shared_expert_intermediate_size", "moe_layer_freq", "decoder_sparse_step", "mlp_only_layers", "sliding_window",
     "use_sliding_window", "sliding_window_pattern", "layer_types", "q_lora_rank", "kv_lora_rank", "v_head_dim",
     "qk_rope_head_dim", "qk_nope_head_dim", "qk_head_dim", "text_config", "num_nextn_predict_layers",
+    "is_decoder", "is_encoder_decoder", "add_cross_attention",
 })  # fmt: skip
 # Keys that only some model types know: read there, refused elsewhere.
 _LINEAR = frozenset({
@@ -52,7 +58,7 @@ _MAMBA = frozenset({
     "hybrid_override_pattern", "layers_block_type", "mamba_num_heads", "mamba_head_dim", "ssm_state_size", "n_groups",
     "conv_kernel", "moe_latent_size", "moe_shared_expert_intermediate_size", "mlp_hidden_act", "attention_head_dim",
 })  # fmt: skip
-_INDEX = frozenset({"index_n_heads", "index_head_dim", "index_topk"})
+_INDEX = frozenset({"index_n_heads", "index_head_dim", "index_topk", "index_topk_pattern", "indexer_types"})
 _MINIMAX = frozenset({
     "dense_intermediate_size", "shared_intermediate_size", "sparse_attention_config", "attention_output_gate",
     "num_mtp_modules", "attn_type_list",
@@ -70,7 +76,10 @@ SAME_BY_TYPE: Mapping[str, tuple[str, ...]] = {
         "use_mamba_kernels", "use_bias", "rescale_prenorm_residual", "residual_in_fp32", "num_logits_to_keep",
         "mtp_*", "moe_shared_expert_overlap",
     ),
-    "glm_moe_dsa": ("indexer_rope_interleave",),
+    "glm_moe_dsa": (
+        "indexer_rope_interleave", "index_topk_freq", "index_skip_topk_offset", "index_share_for_*", "mlp_layer_types",
+        "moe_router_dtype",
+    ),
     "minimax_m2": ("use_routing_bias", "qk_norm_type", "mtp_transformer_layers", "use_mtp"),
     "minimax_m3": ("use_routing_bias", "qk_norm_type", "swiglu_alpha", "use_gemma_norm"),
     "llama4": ("attn_temperature_tuning", "attn_scale", "floor_scale", "for_llm_compressor"),

@@ -90,7 +90,20 @@ class SparseAttention(Frozen):
     index_dim: Width
     """Width of an index head; one key of this width is cached for each token and layer."""
     layers: Count
-    """Layers with an indexer; the other attention layers attend to everything."""
+    """Layers that attend to picked tokens only; the other attention layers attend to everything."""
+    index_layers: Count | None = None
+    """Layers with an indexer of their own; the rest reuse the picks of the one before (GLM-5.2). None = all."""
+
+    @model_validator(mode="after")
+    def _no_more_indexers_than_layers(self) -> Self:
+        if self.index_count > self.layers:
+            raise ValueError("index_layers exceed the sparse layers")
+        return self
+
+    @property
+    def index_count(self) -> int:
+        """Layers that compute an index and cache its keys."""
+        return self.layers if self.index_layers is None else self.index_layers
 
     def params(self, hidden: int, query_width: int) -> int:
         """Parameters of the indexer of one layer: queries from `query_width`, one key and weights of the heads."""
@@ -223,7 +236,7 @@ class TransformerArch(Frozen):
 
     def _params(self, routed_experts: int) -> int:
         mixers = self.attention_count * self.attention_params() + self.recurrent_count * self.recurrent_params()
-        mixers += self.sparse.layers * self.indexer_params() if self.sparse else 0
+        mixers += self.sparse.index_count * self.indexer_params() if self.sparse else 0
         dense = (self.ffn_count - self.moe_count) * self.ffn_params(self.ffn)
         embeddings = self.vocab * self.hidden * (1 if self.tied_embeddings else 2)
         return mixers + dense + self.moe_count * self.moe_params(routed_experts) + embeddings
