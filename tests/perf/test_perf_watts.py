@@ -71,6 +71,6 @@ def test_a_row_of_constants_needs_all_of_them():
 
 
 def test_work_of_a_denoiser_by_hand():
-    small = Denoiser("x", params_b=1.0, tokens=1000, passes=2, width=512, layers=10)
+    small = Denoiser("x", params_b=1.0, tokens=1000, steps=20, passes=2, width=512, layers=10)
     assert small.step_flop(3) == 3 * 2 * (2e9 * 1000 + 4 * 1000**2 * 512 * 10)
     assert all(math.isfinite(one.step_flop(1)) and one.step_flop(1) > 1e11 for one in denoisers().values())

@@ -9,6 +9,7 @@ from groundplan.catalog import Catalog
 from groundplan.perf.power import TokenUse, power_file
 from groundplan.validation import Skipped, TruthRow, read_truth, validate
 from groundplan.validation._calibrate_power import calibrate_power, power_table, tables
+from groundplan.validation._power import predict_power
 from groundplan.validation._power_rows import read_power_row
 
 CATALOG = Catalog.default()
@@ -102,3 +103,45 @@ def test_media_is_fitted_with_text_that_decodes():
     }  # fmt: skip
     assert isinstance(found["text.*"].use, TokenUse)
     assert power_table(served).watts.tolist() == [513.3, 513.3 / 2]
+
+
+RUN = {
+    "source_id": "ML.ENERGY-v3",
+    "model": "meta-llama/Llama-3.1-8B-Instruct",
+    "accelerator": "H100-SXM-80GB",
+    "n_accelerators": "1",
+    "concurrency_or_batch": "16.0",
+    "osl": "400",
+    "precision": "bfloat16",
+    "notes": "task=lm-arena-chat; max_num_seqs=16",
+}
+
+
+def _run(**figures):
+    return [
+        TruthRow(place, {**RUN, "metric": name, "value": str(value)})
+        for place, (name, value) in enumerate(figures.items())
+    ]
+
+
+def test_serving_tables_say_the_same_as_power_tables():
+    rows = _run(output_tok_s_total=1900, tpot_ms=8.0, gpu_power_w_sum=513.3, energy_j_per_output_token=513.3 / 1900)
+    rate, tpot, power, energy = predict_power(rows, CATALOG)
+    plain = predict_power([_row()], CATALOG)[0]
+    assert isinstance(rate, Skipped)
+    assert isinstance(tpot, Skipped)
+    assert power.value == pytest.approx(plain.value, rel=0.01)  # the card has 8.03 billion parameters, the row 8.0
+    assert energy.value == pytest.approx(power.value / 1900)
+
+
+def test_power_without_throughput_of_the_run_says_so():
+    (outcome,) = predict_power(_run(gpu_power_w_sum=513.3), CATALOG)
+    assert outcome == Skipped("missing input: measured throughput and TPOT of the same run")
+
+
+def test_energy_of_an_image_is_power_times_its_share_of_the_batch():
+    run = {"model": "black-forest-labs/FLUX.1-dev", "concurrency_or_batch": "4", "notes": "task=text-to-image"}
+    rows = [TruthRow(1, {**RUN, **run, "metric": name, "value": "40000"}) for name in
+            ("batch_latency_ms", "gpu_power_w_sum", "energy_per_image_joules")]  # fmt: skip
+    _, power, energy = predict_power(rows, CATALOG)
+    assert energy.value == pytest.approx(power.value * 40.0 / 4)

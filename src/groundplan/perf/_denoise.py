@@ -16,6 +16,8 @@ class Denoiser:
     name: str
     params_b: float
     tokens: int
+    steps: int
+    """Where a row states none."""
     passes: int
     """Forward passes a step: 2 with guidance."""
     width: int

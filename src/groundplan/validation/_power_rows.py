@@ -11,6 +11,7 @@ from groundplan.validation._outcome import Skipped, missing_input, not_in_catalo
 from groundplan.validation._table import TruthRow
 
 METRIC = "avg_power_total"
+"""Mean of a run, watts summed over its accelerators."""
 PROMPT_TOKENS = {
     "lm-arena-chat": 150.0,
     "gpqa": 250.0,
