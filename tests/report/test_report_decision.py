@@ -9,10 +9,12 @@ from report_cases import PRICE, case, compared
 
 from groundplan.finance import unit_costs
 from groundplan.report import Facts, render
-from groundplan.report._brief import NO_PRICE, NOT_COMPARED, changes
+from groundplan.report._brief import NO_PRICE, NOT_COMPARED, buy_words, changes
 from groundplan.report._data import sovereignty
 from groundplan.report._decision import alternatives, flips
-from groundplan.report._units import units
+from groundplan.report._priced import rental_price
+from groundplan.report._units import unit_tables, units
+from groundplan.report._words import percent
 from groundplan.study import Comparison, Flip
 from groundplan.verify import ledger
 
@@ -80,6 +82,36 @@ def test_unit_costs_on_the_page_are_those_of_finance() -> None:
     assert shown
     assert all(unit in body for unit in shown)
     assert costs.convention.name in body
+
+
+def test_the_first_page_counts_what_is_bought_and_rented() -> None:
+    facts = _facts(None)
+    plan = facts.plan
+    nodes = sum(order.nodes for order in plan.orders)
+    assert nodes > 0
+    said = buy_words(facts)
+    assert said.startswith(f"Order {nodes}\N{NO-BREAK SPACE}servers for {facts.money.currency}")
+    # The sample holds a committed and two on-demand nodes, three of them in the last quarter (test_report_page).
+    assert said.endswith("rent at most 3\N{NO-BREAK SPACE}servers at a time.")
+
+
+def test_break_even_utilisation_is_own_cost_over_the_price_of_the_offer() -> None:
+    facts = _facts(None)
+    costs = unit_costs(facts.plan, facts.factory, facts.catalog, ledger(facts.plan, facts.loaded, facts.catalog))
+    own = next(row for row in costs.hours if (row.site, row.unit, row.tenure) == ("", "GPU-hour", "own"))
+    table = next(one for one in unit_tables(facts) if "Break-even utilisation" in str(one.caption))
+    gpus = {offer.id: facts.server(offer.server).accelerators_count for offer in facts.factory.rentals}
+    assert len(table.rows) == sum(number > 0 for number in gpus.values()) > 0
+    for row, offer in zip(table.rows, (one for one in facts.factory.rentals if gpus[one.id]), strict=True):
+        needed = own.usd_per_available / (rental_price(facts, offer)[0] / gpus[offer.id])
+        assert row[2] == (percent(needed) if needed <= 1 else "never")
+        assert ("own is cheaper" in str(row[3])) is (own.utilised_share >= needed)
+
+
+def test_the_break_even_month_of_each_way_stands_with_the_units() -> None:
+    _, body = units(_facts(compared()))
+    assert "Break-even month" in body
+    assert "month\N{NO-BREAK SPACE}14" in body
 
 
 @pytest.mark.parametrize("is_compared", [True, False])

@@ -99,7 +99,22 @@ def horizon_words(facts: Facts) -> str:
     return count(months // 12, "year") if months % 12 == 0 and months > 12 else count(months, "month")
 
 
-# --- cost and how sure it is ---
+# --- what to buy, at what cost, by when ---
+
+
+def buy_words(facts: Facts) -> str:
+    """What is ordered, and the most that is rented at a time."""
+    plan = facts.plan
+    rented = max(sum(facts.rented_nodes(offer, row) for offer in facts.factory.rentals) for row in plan.periods)
+    nodes = sum(order.nodes for order in plan.orders)
+    rents = f"rent at most {count(rented, 'server')} at a time" if rented else ""
+    if not nodes:
+        return f"{rents[0].upper()}{rents[1:]}, and order none." if rents else "Order no server and rent none."
+    first = sum(order.nodes for order in plan.orders if plan.periods[facts.index[order.period]].plan_year == 1)
+    usd = sum(order.nodes * facts.order_usd(order) for order in plan.orders)
+    when = f", {whole(first)} of them in year 1" if 0 < first < nodes else ", all in year 1" if first else ""
+    ordered = f"Order {count(nodes, 'server')} for {facts.money.short(usd)}{when}"
+    return f"{ordered}, and {rents}." if rents else f"{ordered}; rent none."
 
 
 def cost_words(facts: Facts) -> str:
@@ -107,8 +122,8 @@ def cost_words(facts: Facts) -> str:
     result, money = facts.plan.result, facts.money
     rate = percent(facts.factory.money.discount_rate, 1)
     return (
-        f"It costs {money.short(result.objective_usd)} over {horizon_words(facts)} in present value at {rate} a year"
-        f"{_net(facts)}{_margin(facts)}."
+        f"All of it costs {money.short(result.objective_usd)} over {horizon_words(facts)} in present value "
+        f"at {rate} a year{_net(facts)}{_margin(facts)}."
     )
 
 
@@ -130,15 +145,6 @@ def _margin(facts: Facts) -> str:
 
 def _name(row: Alternative) -> str:
     return row.title[0].lower() + row.title[1:]
-
-
-def sure_words(facts: Facts) -> str:
-    """What is proved."""
-    result = facts.plan.result
-    bound = facts.money.short(result.bound_usd)
-    if bound == facts.money.short(result.objective_usd):
-        return "It is proved that no plan for the same inputs costs less."
-    return f"It is proved that no plan for the same inputs costs less than {bound}."
 
 
 def stopped(facts: Facts) -> str:
@@ -164,7 +170,7 @@ def keys(facts: Facts) -> list[Key]:
     result, money, cash = facts.plan.result, facts.money, facts.cash
     peak = max(cash, key=lambda year: cash[year])
     dearest = "the dearest year" if peak == facts.years[0] else f"peak {money.short(cash[peak])} in year {peak}"
-    bound = f"no less than {money.short(result.bound_usd)}, gap {percent(result.gap, 2)}"
+    bound = f"proved: no less than {money.short(result.bound_usd)}, gap {percent(result.gap, 2)}"
     return [
         Key(f"Cost over {horizon_words(facts)}", money.short(result.objective_usd), bound),
         Key("Cash, year 1", money.short(cash[facts.years[0]]), dearest),

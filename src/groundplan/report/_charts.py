@@ -300,9 +300,7 @@ SLACK = 0.26
 """How far the float stands below its order, in rows, so that neither hides the other."""
 
 
-def _waits(
-    waits: Sequence[Wait], start_year: int, start_month: int, place: Rows
-) -> alt.LayerChart | alt.FacetChart:
+def _waits(waits: Sequence[Wait], start_year: int, start_month: int, place: Rows) -> alt.LayerChart | alt.FacetChart:
     import altair as alt
 
     end = max(max(wait.arrives, wait.used, wait.last_safe) for wait in waits) + 1

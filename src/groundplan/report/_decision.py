@@ -26,7 +26,7 @@ def alternatives(facts: Facts) -> tuple[str, Html]:
         "Each alternative moves whatever may move to its kind of ground, from the first period in which it can be "
         "there; the rest keeps the free choice that the plan has. Each is planned and judged under the same rules."
     )
-    parts = [tag("p", under, class_="under"), _costs(facts, rows), _axes(facts, rows), _stays(facts, rows)]
+    parts = [tag("p", under, class_="under"), _costs(facts), _axes(facts, rows), _stays(facts, rows)]
     return _title(facts, rows), join(parts)
 
 
@@ -42,14 +42,19 @@ def _title(facts: Facts, rows: list[Alternative]) -> str:
     return f"The next way, {first.title[0].lower()}{first.title[1:]}, costs at least {facts.money.short(low)} more"
 
 
-def _costs(facts: Facts, rows: list[Alternative]) -> Html:
+def _costs(facts: Facts) -> Html:
+    return tag("figure", tag("figcaption", ways_caption(facts)), ways_picture(facts).html())
+
+
+def ways_caption(facts: Facts) -> str:
+    """What the picture of the ways shows, and in which unit."""
+    rows = list(facts.comparison.alternatives) if facts.comparison else []
     column = _column(facts, rows)
     negative = any((row.bound_usd or 0.0) < 0 for row in rows)
-    said = (
+    return (
         f"Present value of cost, {column.unit}: the dot is what the plan costs, the bar reaches down to what no plan "
         f"of this kind can undercut.{' Negative where the value of service exceeds the cost.' if negative else ''}"
     )
-    return tag("figure", tag("figcaption", said), ways_picture(facts).html())
 
 
 def _column(facts: Facts, rows: list[Alternative]) -> Column:
@@ -125,7 +130,7 @@ def _line(column: Column, row: Alternative) -> list[object]:
         span(column.show(low), column.show(high)) if row.dearer_usd else "–",
         column.show(row.year1_cash_usd or 0.0),
         join([column.show(row.peak_cash_usd or 0.0), tag("br"), tag("small", f"year {row.peak_cash_year}")]),
-        _ahead(row),
+        ahead(row),
         f"{len(row.exposed)} of {len(row.uplink) or len(row.exposed)}" if row.exposed else "none",
         _uplink(row),
         whole(row.fte or 0),
@@ -146,7 +151,7 @@ def why_not(row: Alternative) -> str:
     return f"{said[0].upper()}{said[1:]}."
 
 
-def _ahead(row: Alternative) -> str:
+def ahead(row: Alternative) -> str:
     """When the cash of the plan is below that of the way, for good."""
     if not row.dearer_usd:
         return "–"

@@ -7,13 +7,13 @@ import re
 from groundplan.report._brief import (
     Key,
     approvals,
+    buy_words,
     changes,
     cost_words,
     first_date,
     keys,
     kind_line,
     stopped,
-    sure_words,
     title_of,
 )
 from groundplan.report._facts import Facts
@@ -46,10 +46,10 @@ def headline(facts: Facts) -> Html:
 
 
 def _lede(facts: Facts) -> list[object]:
-    """Cost and margin, how sure that is, the first date that binds."""
+    """What to buy, cost and margin, the first date that binds."""
     halted = stopped(facts)
-    sure: list[object] = [sure_words(facts), " ", warning(halted), " "] if halted else [sure_words(facts), " "]
-    return [_kept(cost_words(facts)), " ", *sure, tag("b", first_date(facts))]
+    warned: list[object] = [warning(halted), " "] if halted else []
+    return [_kept(f"{buy_words(facts)} {cost_words(facts)} "), *warned, tag("b", first_date(facts))]
 
 
 def _kept(said: str) -> Html:

@@ -19,24 +19,33 @@ from groundplan.report._actions import actions
 from groundplan.report._bought import bought, orders_table
 from groundplan.report._brief import (
     approvals,
+    buy_words,
     changes,
     cost_words,
     first_date,
     keys,
     kind_line,
     stopped,
-    sure_words,
     title_of,
 )
 from groundplan.report._charts import WIDE_PX, Picture
-from groundplan.report._decision import FLIPS, alternatives, flips, flips_picture, ways_picture, ways_table, why_not
+from groundplan.report._decision import (
+    FLIPS,
+    alternatives,
+    flips,
+    flips_picture,
+    ways_caption,
+    ways_picture,
+    ways_table,
+    why_not,
+)
 from groundplan.report._equipped import money_table
 from groundplan.report._facts import Facts
 from groundplan.report._headline import SYNTHETIC
 from groundplan.report._html import Table, plain
 from groundplan.report._signed import first_table, signed
 from groundplan.report._sources import conventions_table, prices_table, prices_title, unknowns
-from groundplan.report._spent import CREDITS, cash_key, cash_picture, cash_title, groups_table
+from groundplan.report._spent import cash_caption, cash_key, cash_picture, cash_title, groups_table
 from groundplan.report._svg import svg
 from groundplan.report._units import unit_tables, units
 from groundplan.spec import LoadedSpec
@@ -45,7 +54,7 @@ from groundplan.verify import Report
 
 FONTS = ("Libertinus Serif", "DejaVu Sans Mono")
 """Shipped inside typst, so that any machine sets the same page."""
-WAYS = (5, 2, 3, 2, 3, 3, 2, 4, 2, 2)
+WAYS = (5, 2, 3, 2, 3, 3, 2, 4, 2, 3)
 """Shares of the width for the table of alternatives."""
 Content = dict[str, Any]
 
@@ -100,7 +109,7 @@ def contents(facts: Facts) -> Content:
         "banner": f"Synthetic. {SYNTHETIC}" if facts.factory.synthetic else "",
         "kind": kind_line(facts),
         "title": title_of(facts),
-        "lede": " ".join([cost_words(facts), sure_words(facts), *([halted] if halted else [])]),
+        "lede": " ".join([buy_words(facts), cost_words(facts), *([halted] if halted else [])]),
         "deadline": first_date(facts),
         "keys": _keys(facts),
         "approvals": [{"lead": f"{one.day}:", "text": one.what} for one in approvals(facts)]
@@ -133,8 +142,7 @@ def _decision(facts: Facts) -> list[Content]:
         for row in facts.comparison.alternatives
         if row.objective_usd is None
     ]
-    about = "Present value of cost: the dot is what a plan costs; the bar ends at what no plan of its kind undercuts."
-    ways = [_picture(ways_picture(facts), about), _table(ways_table(facts), widths=WAYS)]
+    ways = [_picture(ways_picture(facts), ways_caption(facts)), _table(ways_table(facts), widths=WAYS)]
     if missing:
         ways.append(_list(missing))
     title, body = flips(facts)
@@ -155,7 +163,7 @@ def _signed(facts: Facts) -> Content:
 
 def _cash(facts: Facts) -> Content:
     key = [{"name": name, "colour": _palette()[colour]} for name, colour in cash_key(facts)]
-    drawn = _picture(cash_picture(facts), CREDITS, key)
+    drawn = _picture(cash_picture(facts), cash_caption(facts), key)
     return _part(cash_title(facts), drawn, _table(groups_table(facts)))
 
 

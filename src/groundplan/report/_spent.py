@@ -18,15 +18,13 @@ GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Load not served", "--g6", ("shed_penalty",)),
     ("Credits", "--g7", ("value_served", "resale", "residual")),
 )
-CREDITS = "Credits hang below zero; a bar's figure sums what is above."
 
 
 def over_time(facts: Facts) -> tuple[str, Html]:
     """Title and body: stacked by group and plan year."""
-    column = _column(facts)
     marks = (tag("li", tag("i", style=f"background:var({colour})"), name) for name, colour in cash_key(facts))
     key = tag("ul", *marks, class_="key")
-    caption = tag("figcaption", f"{_unit(facts, column)}, undiscounted. {CREDITS}")
+    caption = tag("figcaption", cash_caption(facts))
     folded = details("Show these numbers as a table", groups_table(facts).html())
     return cash_title(facts), join([tag("figure", caption, key, cash_picture(facts).html()), folded])
 
@@ -58,6 +56,11 @@ def _shown(facts: Facts, column: Column) -> list[Series]:
         for index, (name, colour, _) in enumerate(GROUPS)
         if any(totals[year][index] for year in facts.years)
     ]
+
+
+def cash_caption(facts: Facts) -> str:
+    """In which unit the picture is, and how to read it."""
+    return f"{_unit(facts, _column(facts))}, undiscounted. Credits hang below zero; a bar's figure sums what is above."
 
 
 def cash_key(facts: Facts) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from groundplan.finance import HourCost, UnitCosts, break_even_utilisation, unit_costs
+from groundplan.report._decision import ahead
 from groundplan.report._facts import Facts
 from groundplan.report._html import Html, Table, join, tag, warning
 from groundplan.report._priced import rental_price
@@ -114,7 +115,7 @@ def _ahead(facts: Facts) -> Table:
     rows = [
         [
             row.title,
-            "not inside the plan" if row.ahead_from_month is None else f"month {row.ahead_from_month:.0f}",
+            ahead(row),
             facts.money.span(*row.dearer_usd),
         ]
         for row in (facts.comparison.alternatives if facts.comparison else ())
