@@ -55,6 +55,8 @@ class Stack:
     """Forward work that selective recompute does again, scores apart."""
     expert_families: tuple[str, ...] = ()
     """Families with a constant of their own for routing, exchange and host time of experts."""
+    memory: str = ""
+    """Line of the memory table, where it is not that of the stack whose shares it has."""
     shares_of: str = ""
     """Stack whose exposed shares it has."""
 
@@ -67,6 +69,7 @@ class Profile:
     constants: Mapping[str, Constant]
     stacks: Mapping[str, Stack]
     parts: Mapping[str, Mapping[str, Any]]
+    memory: Mapping[str, Mapping[str, float]]
     intervals: Mapping[str, float]
     """By kind of job: the measured time lies within value / f .. value x f in nine unseen cases of ten."""
 
@@ -112,7 +115,7 @@ def read_profile(data: Mapping[str, Any]) -> Profile:
     for said in data["stacks"]:
         constants |= _stack_constants(said)
         stacks[said["id"]] = _stack(said, stacks)
-    return Profile(data["version"], constants, stacks, data.get("parts", {}), data["intervals"])
+    return Profile(data["version"], constants, stacks, data.get("parts", {}), data["memory"], data["intervals"])
 
 
 def _stack_constants(said: Mapping[str, Any]) -> dict[str, Constant]:

@@ -121,11 +121,21 @@ def _run(row: TruthRow, catalog: Catalog, profile: Profile) -> Run:
     source = source_of(row.source_id)
     part = _part(row, source, catalog, profile)
     shape = _shape(row, source, catalog)
-    layout, choices, assumed = _layout(row, source, part)
+    layout, choices, assumed = _layout(row, source, part.memory_bytes)
     recipe = _recipe(row, source, part, layout)
     expert = float(shape.moe_blocks) > 0
     kind = "tuning" if row.text("kind") in ("lora", "sft") else "moe" if expert else "dense"
     return Run(row, kind, shape, layout, recipe, choices, assumed)
+
+
+def read_job(row: TruthRow, catalog: Catalog, memory_bytes: float) -> tuple[TrainShape, Layout, str]:
+    """Shape, layout and stack of a row, whatever it runs on; raises Unread."""
+    if "WARNING" in row.text("notes"):
+        raise Unread(not_modelled("mapping contradicts the number of accelerators of the row"))
+    source = source_of(row.source_id)
+    shape = _shape(row, source, catalog)
+    layout, _, _ = _layout(row, source, memory_bytes)
+    return shape, layout, _stack(row, source, layout)
 
 
 def _part(row: TruthRow, source: Source, catalog: Catalog, profile: Profile) -> TrainPart:
@@ -157,7 +167,7 @@ def _at_site(part: TrainPart, said: Mapping[str, Any]) -> TrainPart:
 
 
 def _shape(row: TruthRow, source: Source, catalog: Catalog) -> TrainShape:
-    if row.source_id.startswith("bloom") and row.figure("layers") is None and row.metric == "iteration_s":
+    if row.source_id.startswith("bloom") and row.figure("layers") is None and row.metric != "gpu_hours":
         row = _bloom(row)
     layers, hidden = row.figure("layers"), row.figure("hidden")
     dense = row.figure("experts") is None
@@ -204,13 +214,13 @@ def _row_shape(row: TruthRow, source: Source, layers: int, hidden: int) -> Train
     return min(variants, key=lambda one: abs(math.log(float(total_params(one)) / params)))
 
 
-def _layout(row: TruthRow, source: Source, part: TrainPart) -> tuple[Layout, tuple[float, ...], bool]:
+def _layout(row: TruthRow, source: Source, memory_bytes: float) -> tuple[Layout, tuple[float, ...], bool]:
     ranks, length = row.figure("n_accelerators"), source.figure(row, "seq_len")
     if not ranks:
         raise Unread(missing_input("n_accelerators"))
     if not length:
         raise Unread(missing_input("seq_len"))
-    cut, assumed = _mapping(row, source, ranks, part.memory_bytes)
+    cut, assumed = _mapping(row, source, ranks, memory_bytes)
     dp = ranks / (cut["tp"] * cut["pp"] * cut["cp"])
     if dp < 1 or abs(dp - round(dp)) > 1e-6:
         raise Unread(not_modelled("mapping contradicts the number of accelerators of the row"))
@@ -247,7 +257,7 @@ def _least_tp(row: TruthRow, memory_bytes: float) -> float:
 
 def _default_mapping(row: TruthRow, source: Source, ranks: float, memory_bytes: float) -> dict[str, float]:
     plain = {"tp": 1.0, "pp": 1.0, "cp": 1.0, "ep": 1.0, "vpp": 1.0}
-    if ranks == 1 or row.text("zero_stage") == "3" or source.text(row, "mapping") == "sharded":
+    if ranks == 1 or row.text("zero_stage") == "3" or source.text(row, "mapping") in ("sharded", "replicated"):
         return plain
     batch = row.figure("global_batch") or 0.0
     if source.text(row, "mapping") == "context" and row.text("kind") == "lora" and batch:
@@ -290,13 +300,17 @@ def _recipe(row: TruthRow, source: Source, part: TrainPart, layout: Layout) -> R
     if part.fp8_flop_per_s is None and not row.text("precision"):
         precision = "bf16"
     part.peak(precision)
+    stack = _stack(row, source, layout)
+    spread = True if "sequence parallelism on" in row.text("notes") else None
+    return Recipe(part, precision, stack, sequence_parallel=spread, token_drop="tokendrop" in row.text("model"))
+
+
+def _stack(row: TruthRow, source: Source, layout: Layout) -> str:
     stack = str(source.facts["stack"])
     if stack == "unknown":
         stack = _likely_stack(layout)
-    if source.facts.get("eager") == "unless compiled" and not _compiled(row):
-        stack += "-eager"
-    spread = True if "sequence parallelism on" in row.text("notes") else None
-    return Recipe(part, precision, stack, sequence_parallel=spread, token_drop="tokendrop" in row.text("model"))
+    eager = source.facts.get("eager") == "unless compiled" and not _compiled(row)
+    return f"{stack}-eager" if eager else stack
 
 
 def _compiled(row: TruthRow) -> bool:

@@ -17,6 +17,7 @@ from groundplan.perf._train_step import Layout, step_time
 from groundplan.validation._outcome import Outcome, Skipped, missing_input, not_modelled
 from groundplan.validation._score import interval
 from groundplan.validation._table import TruthRow
+from groundplan.validation._train_memory import MEMORY, predict_memory, with_memory_rows
 from groundplan.validation._train_rows import Run, read_run
 from groundplan.validation._validate import Kind
 
@@ -121,7 +122,11 @@ def predict_training(rows: Sequence[TruthRow], catalog: Catalog) -> list[Outcome
     read = read_runs(rows, catalog, profile)
     runs = [run for run in read if not isinstance(run, Skipped)]
     times = iter(Batch(runs).seconds(profile)) if runs else iter(())
-    return [one if isinstance(one, Skipped) else _predicted(one, float(next(times)), profile) for one in read]
+    said = [one if isinstance(one, Skipped) else _predicted(one, float(next(times)), profile) for one in read]
+    return [
+        predict_memory(row, catalog, profile) if row.metric == MEMORY else one
+        for row, one in zip(rows, said, strict=True)
+    ]
 
 
 def _predicted(run: Run, seconds: float, profile: Profile) -> Outcome:
@@ -134,4 +139,4 @@ def _predicted(run: Run, seconds: float, profile: Profile) -> Outcome:
 
 def training_kind() -> Kind:
     """The line of `kinds()`."""
-    return Kind(shipped_profile().version, predict_training)
+    return Kind(shipped_profile().version, predict_training, with_memory_rows)

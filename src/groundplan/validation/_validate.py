@@ -13,6 +13,8 @@ from groundplan.validation._table import TruthRow, read_truth
 
 Predictor = Callable[[Sequence[TruthRow], Catalog], Sequence[Outcome]]
 """One outcome a row, in their order."""
+Extender = Callable[[Sequence[TruthRow]], Sequence[TruthRow]]
+"""The rows of a table, and what they state beside their metric as rows of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Kind:
 
     version: str
     predict: Predictor
+    extend: Extender = tuple
 
 
 def kinds() -> Mapping[str, Kind]:
@@ -40,6 +43,6 @@ def kinds() -> Mapping[str, Kind]:
 
 def validate(kind: str, path: Path, catalog: Catalog, sources: Sequence[str] = ()) -> Validation:
     """Score the model of `kind` on the rows of a table; TruthError where it cannot be read."""
-    rows = read_truth(path, sources)
     chosen = kinds()[kind]
+    rows = chosen.extend(read_truth(path, sources))
     return score(kind, chosen.version, rows, chosen.predict(rows, catalog))

@@ -1,0 +1,181 @@
+"""Peak memory of a training rank: weights, gradients, states, activations, loss; columns in, columns of bytes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from groundplan.perf._train_profile import Profile, Stack
+from groundplan.perf._train_shape import Column, Floats, TrainShape
+from groundplan.perf._train_step import Layout, layers_of_stage, local_params
+
+ACTIVATION = 2.0
+"""Bytes of a kept activation."""
+SCORE_BYTES = 5.0
+"""Softmax, dropout mask and result for each score of a kernel that writes the matrix (arXiv 2205.05198)."""
+ADAPTER_SHARE = 0.005
+"""Adapter parameters over all parameters at ranks of 8-32 (assumed)."""
+ADAPTER_BYTES = 16.0
+QUANTISED_BYTES = 0.5625
+"""4-bit weights with an 8-bit scale for each 64, itself quantised (NF4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRecipe:
+    """What a stack keeps in memory; columns of shape () or (n,)."""
+
+    weight_bytes: Column
+    """Per parameter of the model that is computed with."""
+    gradient_bytes: Column
+    state_bytes: Column
+    """Optimiser states and master weights, per parameter that a rank updates."""
+    gradients_stay: Column
+    """1 = gradient buffers live through the whole step; 0 = they are made in the backward pass and freed."""
+    norm_bytes: Column
+    """Extra copies of the hidden state that eager kernels keep, per hidden unit and token of a layer."""
+    loss_bytes: Column
+    """Per logit."""
+    quantised: Column
+    """1 = frozen weights of blocks in four bits."""
+    quantised_activations: Column
+    """Kept activations under four-bit weights over those under bf16 weights: inputs of frozen products stay too."""
+    offloaded: Column
+    """1 = checkpoints of layers wait in host memory."""
+    sequence_parallel: Column
+    whole_scores: Column
+    selective_share: Column
+    reserve_bytes: Column
+    """Context, communication buffers, fragmentation."""
+
+
+class Memory(NamedTuple):
+    """Bytes of the fullest rank at its peak."""
+
+    total: Floats
+    weights: Floats
+    gradients: Floats
+    states: Floats
+    activations: Floats
+    """Kept activations, the working set of a layer, gathered weights, logits."""
+    reserve: Floats
+
+
+def memory_recipe(stack: Stack, profile: Profile) -> MemoryRecipe:
+    """From an engine profile."""
+    said = profile.memory[stack.memory or stack.shares_of]
+    return MemoryRecipe(
+        weight_bytes=said["weight_bytes"],
+        gradient_bytes=said["gradient_bytes"],
+        state_bytes=said["state_bytes"],
+        gradients_stay=said["gradients_stay"],
+        norm_bytes=said["eager_norm_bytes"] if stack.eager else said["norm_bytes"],
+        loss_bytes=said["loss_bytes"],
+        quantised=0.0,
+        quantised_activations=said["quantised_activations"],
+        offloaded=0.0,
+        sequence_parallel=float(stack.sequence_parallel),
+        whole_scores=float(stack.attention == "score"),
+        selective_share=stack.selective_share,
+        reserve_bytes=said["reserve_gb"] * 1e9,
+    )
+
+
+def layer_bytes(shape: TrainShape, lay: Layout, recipe: MemoryRecipe) -> Floats:
+    """Activations that one layer keeps for a micro-batch without recompute, mean over layers."""
+    layers, tp = np.asarray(shape.layers, dtype=float), np.asarray(lay.tp)
+    tokens = lay.local_tokens
+    spread = np.where(np.asarray(recipe.sequence_parallel) > 0, tp, 1.0)
+    latent = shape.latent > 0
+    query = np.where(
+        latent, shape.heads * (np.asarray(shape.nope_dim) + shape.rope_dim), shape.heads * np.asarray(shape.head_dim)
+    )
+    keys = np.where(latent, query, np.asarray(shape.kv_heads) * shape.head_dim)
+    inputs = 2.0 * np.asarray(shape.ffn_inputs)
+    wide = (2.0 * ACTIVATION + np.asarray(recipe.norm_bytes) / 2.0) * np.asarray(shape.hidden) / spread
+    attention = ACTIVATION * 2.0 * (query + keys) / tp
+    dense = ACTIVATION * inputs * shape.ffn / tp
+    shared = ACTIVATION * inputs * shape.shared_ffn / tp
+    routed = ACTIVATION * np.asarray(shape.top_k) * (inputs * shape.moe_ffn + 2.0 * np.asarray(shape.hidden)) / tp
+    state = ACTIVATION * 3.0 * (np.asarray(shape.state_width_in) + shape.state_inner) / tp
+    per_token = (
+        np.asarray(shape.attention_blocks) * (wide + attention)
+        + np.asarray(shape.dense_blocks) * (wide + dense)
+        + np.asarray(shape.moe_blocks) * (wide + shared + routed)
+        + np.asarray(shape.state_blocks) * (wide + state)
+    )
+    more = np.where(np.asarray(recipe.quantised) > 0, recipe.quantised_activations, 1.0)
+    return more * tokens * per_token / layers
+
+
+def score_bytes(shape: TrainShape, lay: Layout, recipe: MemoryRecipe) -> Floats:
+    """The score matrix of one layer, where the kernel writes it out."""
+    pairs = lay.local_tokens * np.asarray(lay.sequence_tokens)
+    return np.asarray(recipe.whole_scores) * SCORE_BYTES * np.asarray(shape.heads) / lay.tp * pairs
+
+
+def layers_kept(lay: Layout, layers: Floats) -> Floats:
+    """Layers whose activations the first stage holds at once: stages x layers, more under interleaving."""
+    pp, vpp = np.asarray(lay.pp, dtype=float), np.maximum(lay.vpp, 1.0)
+    ahead = np.where(vpp > 1, pp * (1.0 + (pp - 1.0) / (pp * vpp)), pp)
+    return layers * np.minimum(ahead, lay.steps_of_pipeline)
+
+
+def _activations(shape: TrainShape, lay: Layout, recipe: MemoryRecipe) -> Floats:
+    """The larger of first stage (most micro-batches in flight) and last stage (logits)."""
+    most, last = layers_of_stage(shape, lay)
+    spread = np.where(np.asarray(recipe.sequence_parallel) > 0, lay.tp, 1.0)
+    one, scores = layer_bytes(shape, lay, recipe), score_bytes(shape, lay, recipe)
+    mode = np.asarray(lay.recompute)
+    input_bytes = ACTIVATION * lay.local_tokens * shape.hidden / spread
+    checkpoint = input_bytes * (1.0 - np.asarray(recipe.offloaded))
+    kept = np.where(
+        mode > 1.5, checkpoint, np.where(mode > 0.5, one * (1.0 - np.asarray(recipe.selective_share)), one + scores)
+    )
+    working = np.where(mode > 1.5, 2.0, 1.0) * (one + scores) * np.where(mode > 0.5, 1.0, 0.0)
+    logits = recipe.loss_bytes * lay.local_tokens * np.asarray(shape.vocab) / lay.tp * shape.heads_of_output
+    first = layers_kept(lay, most) * kept + working
+    alone = np.asarray(lay.pp) < 1.5
+    final = np.where(alone, most, last) * kept + np.where(mode > 1.5, np.maximum(working, logits), working + logits)
+    return np.where(alone, final, np.maximum(first, final))
+
+
+def _gathered(shape: TrainShape, lay: Layout, dense: Floats, experts: Floats) -> Floats:
+    """Weights of two layers that a rank holds whole while it computes them, and the gradient of one."""
+    sharded = (np.asarray(lay.sharded) > 0) & (np.asarray(lay.dp) > 1)
+    most, _ = layers_of_stage(shape, lay)
+    return np.where(sharded, 3.0 * ACTIVATION * (dense + experts) / np.maximum(most, 1.0), 0.0)
+
+
+def training_memory(shape: TrainShape, lay: Layout, recipe: MemoryRecipe) -> Memory:
+    """Peak of the fullest rank: at the start of the backward pass, or at its end where gradients are made in it."""
+    dense, experts = local_params(shape, lay)
+    replicas = np.asarray(lay.dp, dtype=float) * lay.cp
+    twins = np.maximum(replicas * lay.tp / lay.ep, 1.0)
+    sharded, frozen = np.asarray(lay.sharded) > 0, np.asarray(lay.adapters) > 0
+    held = np.where(sharded, dense / replicas + experts / twins, dense + experts)
+    alone = np.asarray(lay.replicated_states) > 0
+    own = np.where(alone, dense + experts, dense / replicas + experts / twins)
+    tables = (
+        np.asarray(shape.vocab)
+        * shape.hidden
+        * (2.0 - np.asarray(shape.tied))
+        / lay.tp
+        / np.where(sharded, replicas, 1.0)
+    )
+    low = np.asarray(recipe.quantised) > 0
+    small = QUANTISED_BYTES * np.maximum(held - tables, 0.0) + ACTIVATION * np.minimum(tables, held)
+    weights = np.where(frozen, np.where(low, small, ACTIVATION * held), recipe.weight_bytes * held)
+    trained = np.where(frozen, ADAPTER_SHARE * held, held)
+    gradients = np.where(frozen, 0.0, recipe.gradient_bytes * trained)
+    states = np.where(frozen, ADAPTER_BYTES * ADAPTER_SHARE * held, recipe.state_bytes * own)
+    activations = _activations(shape, lay, recipe) + _gathered(shape, lay, dense, experts)
+    stay = np.asarray(recipe.gradients_stay) > 0
+    at_peak = np.where(stay, gradients + activations, np.maximum(gradients, activations))
+    total = weights + states + at_peak + recipe.reserve_bytes
+    shown = np.where(stay, activations, at_peak - np.where(gradients >= activations, gradients, 0.0))
+    return Memory(
+        total, weights, np.where(stay | (gradients >= activations), gradients, 0.0), states, shown,
+        np.broadcast_to(np.asarray(recipe.reserve_bytes, dtype=float), np.shape(total)),
+    )  # fmt: skip
