@@ -124,7 +124,7 @@ def _show(asked: Asked, found: Estimate) -> None:
     screen.print(table(title, heads, [_row(asked, row) for row in found.rows]))
     for row in found.rows:
         screen.print(f"{row.point.precision} on {row.point.total_slots}: {row.point.why}")
-    screen.print(f"{kind.note} The speed model is a roofline, not yet calibrated; 90 % interval in brackets.")
+    screen.print(f"{kind.note} Speeds rest on few constants fitted to published runs; 90 % interval in brackets.")
     for refusal in found.refusals:
         screen.print(f"refused ({refusal.rule}): {refusal.why}", style="dim")
 

@@ -13,7 +13,7 @@ from groundplan.catalog import BITS, Catalog, ModelCard, Server, TransformerArch
 from groundplan.kernel import EngineLimits, StepTime
 from groundplan.perf._chip import Chip, chip_of
 from groundplan.perf._engine import Engine
-from groundplan.perf._power import replica_draw
+from groundplan.perf._power import Draw, replica_draw
 from groundplan.perf._profile import DENSE_ERROR, MOE_ERROR, EngineProfile
 from groundplan.perf._shape import Shape
 from groundplan.perf._types import PS_PER_MS, EngineService, OperatingPoint, Refusal, Refused, short_of
@@ -261,7 +261,7 @@ def _point(
     read_use = engine.step_bytes(full.tokens, full.context_tokens) / full.step_s / engine.chip.read_bytes_per_s
     peak = engine.chip.flop_per_s(engine.compute_format)
     flop_use = engine.step_flop(full.tokens, full.pairs) / full.step_s / peak
-    draw = replica_draw(server, catalog, cut.slots * cut.nodes, min(read_use, 1.0), min(flop_use, 1.0))
+    draw = _draw(server, catalog, engine, full, workload.output.mean_tokens)
     low, high = MOE_ERROR if engine.shape.moe_layers else DENSE_ERROR
     return OperatingPoint(
         id=f"{workload.id}@{server.id}/{_name(precision, cut)}-b{full.batch}",
@@ -282,6 +282,19 @@ def _point(
         peak_kw=draw.peak_kw,
         service=EngineService(step, limits, longest),
     )
+
+
+def _draw(server: Server, catalog: Catalog, engine: Engine, full: Saturation, output_tokens: float) -> Draw:
+    """Draw of a saturated replica: uses while it decodes, and the share of the time that prompts add to steps."""
+    slots, bf16 = engine.tensor_parallel * engine.stages, engine.chip.flop_per_s("bf16")
+    decoding = full.requests_per_s * full.step_s * max(0.0, output_tokens - 1.0)
+    if decoding < 1e-6:
+        return replica_draw(server, catalog, slots, 0.0, 0.0, prefill_share=1.0)
+    base_s = float(engine.decode_base_s(np.array([decoding]))[0]) + engine.context_s() * full.context_tokens
+    reads = engine.step_bytes(decoding, full.context_tokens) / base_s / engine.chip.read_bytes_per_s
+    flops = engine.step_flop(decoding, 0.0) / base_s / bf16
+    prefill = max(0.0, 1.0 - base_s / full.step_s)
+    return replica_draw(server, catalog, slots, min(reads, 1.0), min(flops, 1.0), prefill)
 
 
 def _within_level(engine: Engine, workload: LlmWorkload, most: int, budget: int, where: str) -> Saturation:
