@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import sys
@@ -84,6 +85,13 @@ def test_every_spoilt_copy_is_caught_by_its_family(made):
         if family not in verify(plan, made.loaded, made.catalog).families
     ]
     assert missed == []
+
+
+def test_the_report_keeps_its_budget(made):
+    """250 kB, 40 kB on the wire: without alternatives, which add about a tenth."""
+    page = (made.folder / "report.html").read_bytes()
+    assert len(page) <= 225_000
+    assert len(gzip.compress(page)) <= 36_000
 
 
 # --- the story ---
