@@ -35,6 +35,7 @@ def test_equal_inputs_give_equal_bytes_without_a_date() -> None:
     made = paper(*case(), compared())
     assert made.startswith(b"%PDF")
     assert made == paper(*case(), compared())
+    assert b"pdfuaid:part" in made
     assert b"CreationDate" not in made
     assert b"ModDate" not in made
 

@@ -73,7 +73,9 @@ def need_typst() -> None:
 def paper(
     plan: Plan, loaded: LoadedSpec, catalog: Catalog, verify_report: Report, comparison: Comparison | None = None
 ) -> bytes:
-    """The decision as a PDF. Equal inputs give equal bytes: no date and no font of this machine goes in.
+    """The decision as a PDF that screen readers can follow (PDF/UA-1, which typst checks as it writes).
+
+    Equal inputs give equal bytes: no date and no font of this machine goes in.
 
     Letters that the built-in fonts lack (Hangul, say) are taken from fonts of this machine.
 
@@ -86,7 +88,12 @@ def paper(
     text = json.dumps(said, ensure_ascii=False)
     template = (files("groundplan.report") / "data" / "paper.typ").read_bytes()
     made = typst.compile(
-        template, sys_inputs={"paper": text}, format="pdf", timestamp=0, ignore_system_fonts=not _is_foreign(text)
+        template,
+        sys_inputs={"paper": text},
+        format="pdf",
+        timestamp=0,
+        ignore_system_fonts=not _is_foreign(text),
+        pdf_standards="ua-1",
     )
     if not isinstance(made, bytes):
         raise TypeError("typst gave no single document")
