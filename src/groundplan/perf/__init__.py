@@ -14,9 +14,11 @@ from groundplan.perf._questions import (
     tuning_workload,
 )
 from groundplan.perf._staffing import StaffingCache, staffing
+from groundplan.perf._train_search import BestMapping, TrainCluster, TrainJob, best_mapping, train_cluster
 from groundplan.perf._types import EngineService, OperatingPoint, PerfError, Points, QueueService, Refusal
 
 __all__ = [
+    "BestMapping",
     "EngineService",
     "Estimate",
     "EstimateRow",
@@ -26,6 +28,9 @@ __all__ = [
     "QueueService",
     "Refusal",
     "StaffingCache",
+    "TrainCluster",
+    "TrainJob",
+    "best_mapping",
     "camera_workload",
     "chat_workload",
     "chunk_delay_steps",
@@ -37,5 +42,6 @@ __all__ = [
     "scene_workload",
     "sensor_workload",
     "staffing",
+    "train_cluster",
     "tuning_workload",
 ]

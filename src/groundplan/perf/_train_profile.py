@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from groundplan.catalog import Accelerator
+from groundplan.catalog import Accelerator, Catalog
 from groundplan.perf._train_shape import Column
 from groundplan.perf._types import Refused, wrong
 
@@ -366,6 +366,9 @@ def part_facts(profile: Profile, part_id: str) -> PartFacts | None:
     return PartFacts(said["family"], float(said["units"]), int(said["per_node"]), float(said["nic_gb_per_s"]))
 
 
-def known_parts(profile: Profile) -> Sequence[str]:
-    """Catalogue ids with a line of their own."""
-    return tuple(profile.parts)
+def train_part(name: str, catalog: Catalog, power_w: float | None = None) -> TrainPart:
+    """A catalogue accelerator in a usual cluster; Refused where a figure is missing that a step time needs."""
+    row = catalog.accelerator(name)
+    if (facts := part_facts(shipped_profile(), row.id)) is None:
+        raise Refused("missing-figure", f"training on {row.id} is not calibrated: no line in data/training.toml")
+    return part_of(row, facts, power_w)

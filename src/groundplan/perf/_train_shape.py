@@ -128,7 +128,7 @@ _GROUPED = (10, 11)
 
 
 def products(s: TrainShape, tensor_parallel: Column = 1.0) -> Products:
-    """Local products of each kind of block after tensor parallelism, 16 slots in a fixed order."""
+    """Local products of each kind of block after tensor parallelism: the slots that any configuration uses."""
     gqa, heads = 1.0 - s.latent, np.asarray(s.heads)
     v_width = np.where(s.latent > 0, s.v_dim, s.head_dim)
     gated, latent = np.asarray(s.ffn_inputs), np.asarray(s.moe_latent)
@@ -159,10 +159,11 @@ def _cut(pairs: Sequence[tuple[Column, Column]], counts: Sequence[Column], ranks
             reduce[slot] = reduce[slot] / ranks
     shape = np.broadcast_shapes(*(np.shape(x) for x in (*reduce, *width, *counts)))
     columns = [np.stack([np.broadcast_to(x, shape) for x in part]) for part in (reduce, width, counts)]
-    empty = (columns[0] == 0) | (columns[1] == 0)
+    blocks = np.where((columns[0] == 0) | (columns[1] == 0), 0.0, columns[2])
     grouped = np.zeros(len(pairs))
     grouped[list(_GROUPED)] = 1.0
-    return Products(columns[0], columns[1], np.where(empty, 0.0, columns[2]), grouped)
+    used = blocks.reshape(len(pairs), -1).any(axis=1)
+    return Products(columns[0][used], columns[1][used], blocks[used], grouped[used])
 
 
 def block_params(s: TrainShape) -> tuple[Floats, Floats]:

@@ -151,28 +151,31 @@ def _elementwise(shape: TrainShape, lay: Layout, terms: Terms) -> Pass:
     return Pass(ahead, ahead * terms.backward_elementwise)
 
 
-def _collectives(shape: TrainShape, lay: Layout, terms: Terms) -> Floats:
+def _collectives(shape: TrainShape, lay: Layout, terms: Terms, attention_s: Floats) -> Floats:
     """Exposed seconds of tensor- and context-parallel collectives in one pass through all layers."""
     tp, cp, tokens = np.asarray(lay.tp), np.asarray(lay.cp), lay.local_tokens
-    twice = 2.0 * np.asarray(shape.attention_blocks) + shape.state_blocks - 0.0 * tp
+    twice = 2.0 * np.asarray(shape.attention_blocks) + shape.state_blocks
     volume = 2.0 * (tp - 1.0) / tp * BYTES * tokens * shape.hidden
     inside = tp <= terms.domain
     across = np.minimum(terms.scaleup_rate, np.asarray(terms.nic_rate) * np.minimum(tp, terms.domain))
     rate = np.where(inside, terms.scaleup_rate, across)
     alpha = np.where(inside, terms.alpha_scaleup_s, terms.alpha_nic_s)
     tensor = np.where(tp > 1, terms.tp_exposed * twice * (volume / rate + 2.0 * alpha), 0.0)
-    return tensor + _ring_s(shape, lay, terms, inside=np.asarray(tp * cp <= terms.domain))
+    if not (cp > 1).any():
+        return tensor
+    return tensor + _ring_s(shape, lay, terms, attention_s)
 
 
-def _ring_s(shape: TrainShape, lay: Layout, terms: Terms, inside: Mask) -> Floats:
+def _ring_s(shape: TrainShape, lay: Layout, terms: Terms, attention_s: Floats) -> Floats:
     """Keys and values of the other context ranks, hidden behind attention as far as it reaches."""
     cp, tokens = np.asarray(lay.cp), lay.local_tokens
+    inside = np.asarray(lay.tp) * cp <= terms.domain
     width = np.where(
         shape.latent > 0, shape.score_widths * shape.heads, 2.0 * np.asarray(shape.kv_heads) * shape.head_dim
     )
     rate = np.where(inside, terms.scaleup_rate, terms.nic_rate)
     each = BYTES * tokens * width / lay.tp / rate + np.where(inside, terms.alpha_scaleup_s, terms.alpha_nic_s)
-    hidden = _attention(shape, lay, terms).forward / np.maximum(shape.attention_blocks, 1.0) / cp
+    hidden = attention_s / np.maximum(shape.attention_blocks, 1.0) / cp
     return np.asarray(shape.attention_blocks) * (each + (cp - 1.0) * np.maximum(each - hidden, 0.0)) * (cp > 1)
 
 
@@ -251,7 +254,8 @@ def step_time(shape: TrainShape, lay: Layout, terms: Terms) -> StepTime:
     """Seconds of one step: forward, backward, gradients, optimiser."""
     dense, expert = _gemms(shape, lay, terms)
     attention, light = _attention(shape, lay, terms), _elementwise(shape, lay, terms)
-    wires, traffic = _collectives(shape, lay, terms), _expert_traffic(shape, lay, terms)
+    wires = _collectives(shape, lay, terms, attention.forward)
+    traffic = _expert_traffic(shape, lay, terms)
     forward = dense.forward + expert.forward + attention.forward + light.forward + traffic
     backward = dense.backward + expert.backward + attention.backward + light.backward + traffic
     again = np.where(np.asarray(lay.recompute) > 1.5, forward, 0.0)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 COVERAGE = 0.9
+MOST_COVERAGE = 0.95
+"""With fewer than about 20 sources the exact level nears 1, the width of the worst row; it is taken no higher than this."""
 
 
 def leave_one_out(labels: Sequence[str]) -> Iterator[tuple[str, Mask]]:
@@ -30,11 +32,11 @@ def conformal_factor(log_errors: Floats, labels: Sequence[str], coverage: float 
     """Factor f such that [value / f, value x f] holds `coverage` of a source taken at random: every source one vote.
 
     `log_errors` are those of rows that the fit has not seen. With k sources the level is raised to
-    coverage x (1 + 1/k), at most 1: the next source is one more draw (split conformal).
+    coverage x (1 + 1/k), at most MOST_COVERAGE: the next source is one more draw (split conformal).
     """
     size, order = np.abs(log_errors), np.argsort(np.abs(log_errors))
     votes = balanced_weights(labels, power=1.0)[order]
-    level = min(1.0, coverage * (1.0 + 1.0 / len(set(labels))))
+    level = min(max(MOST_COVERAGE, coverage), coverage * (1.0 + 1.0 / len(set(labels))))
     reached = np.cumsum(votes) / votes.sum()
     place = min(int(np.searchsorted(reached, level - 1e-12)), len(size) - 1)
     return float(np.exp(size[order][place]))

@@ -18,8 +18,10 @@ from groundplan.validation._train_rows import Unread, read_job
 
 MEMORY = "peak_memory_gb"
 GIB = 2**30 / 1e9
-STATED = (re.compile(r"(?<![\d.])(\d+(?:\.\d+)?) ?GB peak"), re.compile(r"peak (\d+(?:\.\d+)?) GB"))
-BINARY = re.compile(r"peak (\d+(?:\.\d+)?) GiB")
+STATED = (
+    re.compile(r"(?<![\d.])(\d+(?:\.\d+)?) ?(GiB|GB) peak"),
+    re.compile(r"peak(?: \w+){0,2}:? (\d+(?:\.\d+)?) ?(GiB|GB)"),
+)
 ANY_MEMORY = 80e9
 LADDER = (
     "+packed",
@@ -44,10 +46,8 @@ def with_memory_rows(rows: Sequence[TruthRow]) -> tuple[TruthRow, ...]:
 
 def peak_gb(note: str) -> float | None:
     """The stated peak in decimal GB; None where there is none."""
-    if found := BINARY.search(note):
-        return float(found[1]) * GIB
     found = next((match for pattern in STATED if (match := pattern.search(note))), None)
-    return float(found[1]) if found else None
+    return float(found[1]) * (GIB if found[2] == "GiB" else 1.0) if found else None
 
 
 def _memory_row(row: TruthRow, peak: float) -> TruthRow:

@@ -179,16 +179,29 @@ def _shape(row: TruthRow, source: Source, catalog: Catalog) -> TrainShape:
     card = catalog.model(found.id)
     if card.arch.type != "transformer":
         raise Unread(not_modelled(f"training of a {card.arch.type} model"))
-    return shape_of(card.arch, _prediction_layers(row, card.arch.mtp_layers))
+    extra = card.arch.mtp_layers if source.facts.get("prediction_layers") == "card" else 0
+    return _slice(row, shape_of(card.arch, 0 if "w/o MTP" in row.text("model") else extra))
 
 
 def _hybrid(row: TruthRow) -> bool:
     return "nemotron" in row.text("model").lower()
 
 
-def _prediction_layers(row: TruthRow, of_card: int) -> int:
-    """Recipes train what the card has, unless the name says otherwise."""
-    return 0 if "w/o MTP" in row.text("model") else of_card
+def _slice(row: TruthRow, shape: TrainShape) -> TrainShape:
+    """The card with as many layers as the row states: benchmarks cut models to fit a node."""
+    layers = row.figure("layers")
+    if layers is None or layers == shape.layers or float(shape.state_blocks) > 0:
+        return shape
+    dense = min(float(shape.dense_blocks), layers) if float(shape.moe_blocks) > 0 else layers
+    windowed = float(shape.window_blocks) * layers / float(shape.layers)
+    return replace(
+        shape,
+        layers=layers,
+        attention_blocks=layers,
+        dense_blocks=dense,
+        moe_blocks=layers - dense,
+        window_blocks=windowed,
+    )
 
 
 def _bloom(row: TruthRow) -> TruthRow:

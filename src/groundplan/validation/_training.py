@@ -133,7 +133,8 @@ def _predicted(run: Run, seconds: float, profile: Profile) -> Outcome:
     value = value_of(run, seconds)
     if isinstance(value, Skipped):
         return value
-    factor = profile.interval_factor(run.kind, assumed=run.assumed)
+    kind = "whole_run" if run.row.metric == "time_to_train_min" else run.kind
+    factor = profile.interval_factor(kind, assumed=run.assumed)
     return interval(value, 1.0 / factor, factor)
 
 
