@@ -119,7 +119,7 @@ def test_residency_refusals_are_named(made):
 
 
 def test_robots_are_served_at_the_plants(made):
-    """Their pictures do not fit the lines to the city: at least four fifths of the load stay where it arises."""
+    """Their pictures do not fit the lines to the city: at least three quarters of the load stay where it arises."""
     total: Counter[tuple[str, str]] = Counter()
     beside: Counter[tuple[str, str]] = Counter()
     for row in made.plan.loads:
@@ -127,7 +127,7 @@ def test_robots_are_served_at_the_plants(made):
             total[row.origin, row.period] += row.units_per_s
             beside[row.origin, row.period] += row.units_per_s if row.site == row.origin else 0.0
     assert {origin for origin, _ in total} == {"changwon", "haiphong"}
-    assert all(beside[key] >= 0.8 * total[key] for key in total), {key: beside[key] / total[key] for key in total}
+    assert all(beside[key] >= 0.75 * total[key] for key in total), {key: beside[key] / total[key] for key in total}
 
 
 @pytest.mark.skipif("GROUNDPLAN_SLOW" not in os.environ, reason="plans the example again: set GROUNDPLAN_SLOW=1")

@@ -12,7 +12,7 @@ from perf_cases import CATALOG, vision
 
 from groundplan.perf import operating_points
 from groundplan.perf._types import Refused
-from groundplan.perf.frames import FrameConstants, FrameWork, frame_file, frame_work, frames_s, work_s
+from groundplan.perf.frames import FrameConstants, FrameWork, frame_file, frame_work, frames_s, stream_s, work_s
 
 CONSTANTS = FrameConstants(
     share=0.5, call_s=1e-3, elements=0.5, read_share=0.8, slow_factor=2.0, attention_factor=1.5, grouped_factor=0.6
@@ -58,6 +58,13 @@ def test_frames_take_longer_than_the_peaks_allow_and_batches_pay(model, part, pr
         took, more = (float(frames_s(constants, work, size)) for size in (batch, batch + 1))
         assert took > batch * work.compute_s
         assert more / (batch + 1) <= took / batch
+
+
+def test_a_stream_hides_the_shorter_of_call_and_work():
+    assert stream_s(CONSTANTS, _work()) == pytest.approx(4e-3 + 3e-3 / 0.8)
+    short = _work(compute_s=1e-5, weights_s=0.0, root_s=0.0)
+    assert stream_s(CONSTANTS, short) == 1e-3
+    assert stream_s(CONSTANTS, _work(slow=True), effect=10.0) == 2e-3
 
 
 def test_work_of_a_card_by_hand():

@@ -60,6 +60,7 @@ def test_calls_are_read_from_the_stack():
         ({"hardware": "Jetson Orin Nano CPU"}, "not in catalogue: accelerator"),
         ({"kind": "measured (read off plot +-20%)"}, "not modelled: read off a plot"),
         ({"notes": "closed/datacenter/Server", "percentile": "p99"}, "not modelled: waiting times"),
+        ({"model": "isaac_ros_rtdetr_graph", "percentile": "first frame"}, "not modelled: the first frame"),
         ({"notes": "closed/edge/SingleStream", "percentile": "p99"}, "not modelled: a tail"),
         ({"hardware": "Jetson AGX Orin 64GB", "stack_precision": "TensorRT fp8"}, "missing input: jetson-agx-orin-64"),
     ],
@@ -77,10 +78,10 @@ def test_shipped_constants_on_the_visible_tables(shared):
     assert served["samples_s"].n == 135
     assert served["samples_s"].mape < 0.07
     assert served["latency_ms"].mape < 0.14
-    assert served["fps"].mape < 0.26
+    assert served["fps"].mape < 0.06
     calls = validate("vision", latency, CATALOG).metrics()["latency_ms"]
     assert calls.n >= 16
-    assert calls.mape < 0.15
+    assert calls.mape < 0.11
     assert min(found.coverage_90 for found in (*served.values(), calls)) >= 0.9
     rows = [
         *read_truth(latency),
@@ -89,7 +90,7 @@ def test_shipped_constants_on_the_visible_tables(shared):
     found = calibrate_vision(rows, CATALOG, "leave-one-accelerator-out")
     scores = {one.rows: one.errors for one in found.columns}
     assert scores["rate"].mape < 0.18
-    assert scores["call"].mape < 0.25
+    assert scores["call"].mape < 0.18
     shipped = {f"{name}.{key}": value for name, row in frame_file().engines.items() for key, value in row.items()}
     shipped |= {f"shared.{key}": value for key, value in frame_file().shared.items()}
     assert set(shipped) == {one.name for one in free_constants()}

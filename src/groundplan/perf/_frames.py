@@ -87,6 +87,12 @@ def frames_s(constants: FrameConstants, work: FrameWork, batch: Floats | float, 
     return call + work_s(constants, work, batch) / effect
 
 
+def stream_s(constants: FrameConstants, work: FrameWork, effect: Floats | float = 1.0) -> Floats:
+    """Seconds a frame of a stream of single frames: copies and launches of one run while the part works on another."""
+    call = constants.call_s * np.where(work.slow, constants.slow_factor, 1.0)
+    return np.maximum(call, work_s(constants, work, 1.0) / effect)
+
+
 def work_s(constants: FrameConstants, work: FrameWork, batch: Floats | float) -> Floats:
     """Computing, then moving weights and activations, of a batch."""
     moved = np.where(np.isnan(work.stated_s), np.asarray(work.root_s) * constants.elements, work.stated_s)

@@ -9,6 +9,7 @@ from groundplan.perf._frames import (
     frame_file,
     frame_work,
     frames_s,
+    stream_s,
     work_s,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "frame_file",
     "frame_work",
     "frames_s",
+    "stream_s",
     "work_s",
 ]

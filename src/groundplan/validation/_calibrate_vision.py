@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.catalog import Catalog
-from groundplan.perf.frames import SHARED_FORMATS, FrameConstants, FrameWork, frames_s
+from groundplan.perf.frames import SHARED_FORMATS, FrameConstants, FrameWork, frames_s, stream_s, work_s
 from groundplan.validation._calibration import Calibration, Column
 from groundplan.validation._fit import Fitted, Floats, Free, fit
 from groundplan.validation._outcome import Predicted, Scored, Skipped
@@ -66,6 +66,7 @@ class VisionTable:
     elements_at: NDArray[np.intp]
     rate: Mask
     server: Mask
+    stream: Mask
     parts: NDArray[np.str_]
 
     def where(self, mask: Mask) -> VisionTable:
@@ -75,10 +76,12 @@ class VisionTable:
     def predicted_s(self, values: Floats, effect: Floats) -> Floats:
         """Seconds of a call, or a frame of a saturated accelerator, at these constants and effects of parts."""
         *shared, server = (float(value) for value in values[-len(SHARED) :])
-        call_s = np.where(self.rate, 0.0, values[self.call_at])
-        constants = FrameConstants(values[self.share_at], call_s, values[self.elements_at], *shared)
-        found = frames_s(constants, self.work, self.batch, effect)
-        return np.where(self.rate, found / self.batch, found) / np.where(self.server, server, 1.0)
+        constants = FrameConstants(values[self.share_at], values[self.call_at], values[self.elements_at], *shared)
+        call = np.where(
+            self.stream, stream_s(constants, self.work, effect), frames_s(constants, self.work, self.batch, effect)
+        )
+        full = work_s(constants, self.work, self.batch) / effect / self.batch / np.where(self.server, server, 1.0)
+        return np.where(self.rate, full, call)
 
 
 def vision_table(rows: Sequence[VisionRow]) -> VisionTable:
@@ -96,6 +99,7 @@ def vision_table(rows: Sequence[VisionRow]) -> VisionTable:
         np.array([names.index(f"{row.engine}.elements") for row in rows]),
         np.array([row.saturated for row in rows]),
         np.array([row.way == "server" for row in rows]),
+        np.array([row.way == "stream" for row in rows]),
         np.array([row.part.id for row in rows]),
     )
 

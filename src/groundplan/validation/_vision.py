@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from groundplan.catalog import Catalog
-from groundplan.perf.frames import frame_file, frames_s, work_s
+from groundplan.perf.frames import frame_file, frames_s, stream_s, work_s
 from groundplan.validation._outcome import Outcome, Predicted, Skipped
 from groundplan.validation._table import TruthRow
 from groundplan.validation._validate import Kind
@@ -35,6 +35,8 @@ def predicted_s(found: VisionRow) -> float:
     """Seconds of a call, or of a frame of a saturated accelerator."""
     file = frame_file()
     constants, effect = file.constants(found.engine, found.format), file.effect(found.part.id)
+    if found.way == "stream":
+        return float(stream_s(constants, found.work, effect))
     if not found.saturated:
         return float(frames_s(constants, found.work, found.batch, effect))
     frame = float(work_s(constants, found.work, found.batch)) / found.batch / effect

@@ -17,6 +17,8 @@ Way = Literal["call", "stream", "offline", "server"]
 """One call; calls one after the other; a full batch; answers with a deadline."""
 METRICS = frozenset({"fps", "samples_s", "latency_ms"})
 STREAM_BATCH, FULL_BATCH = 1, 64
+GRAPHS = {"isaac_ros_rtdetr_graph": "rt-detr-r50"}
+"""Graphs of robot software that run one model of the catalogue, and little beside it."""
 MULTI_STREAM = 8
 """Frames of one query of the MLPerf multi-stream scenario."""
 
@@ -59,7 +61,7 @@ def read_vision_row(row: TruthRow, catalog: Catalog) -> VisionRow | Skipped:
         return not_modelled(f"metric {row.metric or '(blank)'}")
     if "read off" in f"{row.text('kind')} {row.text('note')}".lower():
         return not_modelled("read off a plot")
-    name = row.text("model")
+    name = GRAPHS.get(row.text("model"), row.text("model"))
     if (found := catalog.find_model(name)) is None:
         return not_in_catalogue(f"model {name}")
     card = catalog.model(found.id)
@@ -95,6 +97,8 @@ def _way(row: TruthRow) -> tuple[Way, int] | Skipped:
         return ("call", 1) if row.text("percentile") in ("p50", "mean") else not_modelled("a tail of single calls")
     if "multistream" in notes:
         return ("call", MULTI_STREAM) if row.text("percentile") in ("p50", "mean") else not_modelled("a tail of calls")
+    if row.text("percentile") == "first frame":
+        return not_modelled("the first frame through a graph")
     if row.metric == "latency_ms" and "closed/" in notes:
         return not_modelled("waiting times near saturation")
     if row.metric == "samples_s":
