@@ -28,6 +28,8 @@ class MemoryRecipe:
 
     weight_bytes: Column
     """Per parameter of the model that is computed with."""
+    frozen_bytes: Column
+    """Per frozen parameter under adapters."""
     gradient_bytes: Column
     state_bytes: Column
     """Optimiser states and master weights, per parameter that a rank updates."""
@@ -67,6 +69,7 @@ def memory_recipe(stack: Stack, profile: Profile) -> MemoryRecipe:
     said = profile.memory[stack.memory or stack.shares_of]
     return MemoryRecipe(
         weight_bytes=said["weight_bytes"],
+        frozen_bytes=ACTIVATION,
         gradient_bytes=said["gradient_bytes"],
         state_bytes=said["state_bytes"],
         gradients_stay=said["gradients_stay"],
@@ -166,7 +169,7 @@ def training_memory(shape: TrainShape, lay: Layout, recipe: MemoryRecipe) -> Mem
     )
     low = np.asarray(recipe.quantised) > 0
     small = QUANTISED_BYTES * np.maximum(held - tables, 0.0) + ACTIVATION * np.minimum(tables, held)
-    weights = np.where(frozen, np.where(low, small, ACTIVATION * held), recipe.weight_bytes * held)
+    weights = np.where(frozen, np.where(low, small, recipe.frozen_bytes * held), recipe.weight_bytes * held)
     trained = np.where(frozen, ADAPTER_SHARE * held, held)
     gradients = np.where(frozen, 0.0, recipe.gradient_bytes * trained)
     states = np.where(frozen, ADAPTER_BYTES * ADAPTER_SHARE * held, recipe.state_bytes * own)

@@ -95,7 +95,7 @@ def _product_s(rows: Floats, reduce: Floats, width: Floats, terms: Terms) -> Flo
 
 def _gemms(shape: TrainShape, lay: Layout, terms: Terms) -> tuple[Pass, Pass]:
     """Dense and expert products of all blocks: seconds forward, and backward without recompute."""
-    found = products(shape, lay.tp)
+    found = products(shape, lay.tp * np.ones_like(lay.local_tokens))
     k, n, blocks = found.reduce, found.width, found.blocks
     grouped = found.grouped.reshape(-1, *([1] * (k.ndim - 1)))
     tokens = lay.local_tokens

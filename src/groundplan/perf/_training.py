@@ -1,83 +1,80 @@
-"""Training gangs: work per token, memory that fixes the smallest gang, work units per hour."""
+"""Training gangs: slots of some nodes under the training model, memory that fixes the smallest, work units per hour."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 
-from groundplan.catalog import BITS, Catalog, ModelCard, Server, TransformerArch
+import numpy as np
+
+from groundplan.catalog import BITS, Catalog, ModelCard, Server, TransformerArch, VlaArch
 from groundplan.perf._chip import Chip, chip_of
 from groundplan.perf._power import replica_draw
 from groundplan.perf._shape import BYTES
+from groundplan.perf._train_memory import Memory, memory_recipe, training_memory
+from groundplan.perf._train_profile import PartFacts, Recipe, TrainPart, part_facts, part_of, shipped_profile, terms_of
+from groundplan.perf._train_search import one_of
+from groundplan.perf._train_shape import Floats, TrainShape, forward_flop, shape_of, total_params
+from groundplan.perf._train_step import Layout, step_time
 from groundplan.perf._types import OperatingPoint, Refusal, Refused, short_of
 from groundplan.spec import FinetuneWorkload, PretrainWorkload
 
+STACK = "fsdp2-2026"
 ENGINE = "fsdp2 bf16 default 2026"
-COMPUTE_SHARE = 0.40
-"""Model FLOP over dense bf16 peak, no recompute: as a constant it is within 24 % (mean) on 550 published dense
-pre-training rows and within 18 % on LoRA rows that it was not fitted to; mixtures of experts reach less."""
-MOE_FACTOR = 0.6
-DENSE_ERROR = (1 / 1.53, 1.53)
-"""90 % of dense rows lie within 53 % of one constant per accelerator."""
-MOE_ERROR = (1 / 2.45, 2.45)
-LORA_OVERHEAD = 1.04
-RECOMPUTE_FACTOR = 4.0 / 3.0
-"""Full activation recompute adds one forward pass."""
-EXPOSED_GATHER_SHARE = 0.42
-"""Share of FSDP gather and scatter time that compute does not hide."""
-LINK_SHARE = 0.77
-MICRO_BATCH_TOKENS = 8192.0
-"""Tokens per accelerator between two gathers of the weights: at least one sequence."""
-SCALE_EXPONENT = 0.03
-"""Speed per accelerator falls as nodes^-0.03 (stragglers, fabric; 48.7 -> 41.2 % from 3,072 to 12,288 GPUs is more)."""
-ADAPTER_SHARE = 0.01
-"""LoRA parameters over all parameters at usual ranks (assumed)."""
-STATE_BYTES = 16.0
-"""Bytes per trained parameter: bf16 weight and gradient, fp32 master weight and two Adam moments."""
-ACTIVATION_BYTES = 34.0
-"""Per token, layer and hidden unit with flash attention and no recompute (arXiv 2205.05198)."""
-RESERVE_SHARE = 0.08
+STEP_TOKENS: Mapping[str, float] = {"pretrain": 2.0**20, "finetune": 2.0**17}
+"""Tokens between two updates, at least one micro-batch on every accelerator."""
+MICRO_BATCHES = (1, 2, 4, 8)
+UNITS_UNKNOWN = 100.0
+ONE_RANK_RESERVE_BYTES = 1e9
+"""A process alone holds no communication buffers."""
 READ_USE = 0.30
 MAX_NODES = 1024
 MOST_GANGS = 3
 HOURS_PER_MONTH = 730.0
 IN_TIME_SHARE = 0.9
 """A pre-training gang is offered when it finishes in this share of its window: failures and restarts take the rest."""
+Work = FinetuneWorkload | PretrainWorkload
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What training needs of a model: parameters, widths, and the attention work of a token."""
+    """What training needs of a model: its shape, and how its checkpoint is kept under adapters."""
 
-    total_params: float
-    active_params: float
-    layers: int
-    hidden: int
-    vocab: int
-    attention_width: int
-    experts: int
+    shape: TrainShape
     frozen_bytes: float
     """Bytes per frozen base weight (LoRA on the checkpoint's own format)."""
 
     def token_flop(self, sequence_tokens: int, *, lora: bool) -> float:
-        """FLOP of one token: 6 N (LoRA 4 N: no weight gradients of frozen layers) and causal attention."""
-        passes = 2.0 if lora else 3.0
-        attention = 2.0 * self.layers * self.attention_width * sequence_tokens
-        return passes * (2.0 * self.active_params + attention) * (LORA_OVERHEAD if lora else 1.0)
+        """FLOP of one token: forward, data gradients and, without adapters, weight gradients."""
+        return (2.0 if lora else 3.0) * float(forward_flop(self.shape, sequence_tokens))
 
 
 def trained_model(card: ModelCard) -> TrainedModel:
     """From a transformer card; robot policies by their trunk. Other kinds are refused."""
     frozen = BYTES[card.native_precision] if BITS[card.native_precision] <= 16 else BYTES["bf16"]
-    arch, total = card.arch, float(card.weights_params())
+    arch = card.arch
     if isinstance(arch, TransformerArch):
-        active, width = float(arch.active_params()), arch.heads * arch.head_dim
-        return TrainedModel(total, active, arch.layers, arch.hidden, arch.vocab, width, arch.experts, frozen)
+        return TrainedModel(shape_of(arch), frozen)
     if arch.type == "vla":
-        width = arch.vlm.heads * arch.vlm.head_dim
-        return TrainedModel(total, total, arch.vlm.layers, arch.vlm.hidden, arch.vocab, width, 0, frozen)
+        return TrainedModel(_trunk(card), frozen)
     raise Refused("kind", f"training a {arch.type} model ({card.id}) is not modelled")
+
+
+def _trunk(card: ModelCard) -> TrainShape:
+    """The language trunk of a robot policy, its feed-forward width raised to the parameters of all towers."""
+    arch = card.arch
+    assert isinstance(arch, VlaArch)
+    trunk = arch.vlm
+    inputs = 2.0 if trunk.gated else 1.0
+    shape = TrainShape(
+        layers=trunk.layers, hidden=trunk.hidden, attention_blocks=trunk.layers, dense_blocks=trunk.layers,
+        heads=trunk.heads, kv_heads=trunk.kv_heads, head_dim=trunk.head_dim, ffn=trunk.ffn, ffn_inputs=inputs,
+        vocab=arch.vocab, tied=float(arch.tied_embeddings),
+    )  # fmt: skip
+    missing = max(float(card.weights_params()) - float(total_params(shape)), 0.0)
+    return replace(shape, ffn=trunk.ffn + missing / (trunk.layers * (inputs + 1.0) * trunk.hidden))
 
 
 @dataclass(frozen=True)
@@ -93,22 +90,92 @@ class Gang:
         return self.slots * self.nodes
 
 
-def training_memory_gb(
-    model: TrainedModel, chip: Chip, ranks: int, sequence_tokens: int, *, lora: bool, recompute: bool
-) -> dict[str, float]:
-    """GB per accelerator, everything sharded over the gang (FSDP): states, one sequence of activations, logits."""
-    if lora:
-        states = model.total_params * (model.frozen_bytes + ADAPTER_SHARE * STATE_BYTES) / ranks
-    else:
-        states = model.total_params * STATE_BYTES / ranks
-    gathered = 2.0 * BYTES["bf16"] * model.total_params / model.layers if ranks > 1 else 0.0
-    kept = 2.0 if recompute else ACTIVATION_BYTES
-    layer = sequence_tokens * model.hidden
-    activations = layer * (model.layers * kept + (ACTIVATION_BYTES if recompute else 0.0))
-    logits = 6.0 * sequence_tokens * model.vocab
-    available = chip.memory_bytes
-    parts = {"weights": states, "kv": 0.0, "activations": activations + logits + gathered}
-    parts |= {"reserve": RESERVE_SHARE * available}
+def part_at(server: Server, chip: Chip) -> TrainPart:
+    """The accelerator in this server; a part without a line of its own is taken as one of no known family."""
+    row, count = chip.row, server.accelerators_count
+    known = part_facts(shipped_profile(), row.id) or PartFacts("other", UNITS_UNKNOWN, count, 0.0)
+    nic = (server.nic_gb_per_s or 0.0) / count
+    part = part_of(row, replace(known, per_node=count, nic_gb_per_s=nic), row.tdp_w or math.inf)
+    if count > 1 and not chip.scaleup(count):
+        part = replace(part, scaleup_bytes_per_s=chip.link_bytes_per_s(count), scaleup_domain=float(count))
+    return replace(part, memory_bytes=chip.memory_bytes)
+
+
+@dataclass(frozen=True)
+class GangFit:
+    """The fastest layout of a gang that fits: rate of all its accelerators, memory of one."""
+
+    gang: Gang
+    tokens_per_s: float
+    recompute: bool
+    memory_gb: dict[str, float]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the peak with its margin is within the memory."""
+        return self.memory_gb["total"] <= self.memory_gb["available"]
+
+
+def gang_layouts(work: Work, model: TrainedModel, gangs: Sequence[Gang]) -> tuple[Layout, list[int]]:
+    """Ways to run each gang, weights sharded over all of it; and the place of the gang of each way."""
+    length = float(work.sequence_tokens)
+    rows: list[tuple[float, ...]] = []
+    owner: list[int] = []
+    for place, gang in enumerate(gangs):
+        for micro, again, ep in product(MICRO_BATCHES, (0.0, 2.0), _expert_cuts(model, gang)):
+            each = gang.ranks * micro
+            batch = each * max(1, round(STEP_TOKENS[work.kind] / length / each))
+            rows.append((micro, batch, gang.ranks, again, ep, float(gang.ranks > 1)))
+            owner.append(place)
+    columns = np.array(rows, dtype=float).T
+    named = dict(zip(("micro_batch", "global_batch", "dp", "recompute", "ep", "sharded"), columns, strict=True))
+    return Layout(sequence_tokens=length, adapters=float(_is_lora(work)), **named), owner
+
+
+def _expert_cuts(model: TrainedModel, gang: Gang) -> tuple[int, ...]:
+    experts, slots = int(model.shape.experts), gang.slots
+    return (1, slots) if experts and slots > 1 and experts % slots == 0 else (1,)
+
+
+def fits_of(work: Work, model: TrainedModel, server: Server, chip: Chip, gangs: Sequence[Gang]) -> list[GangFit]:
+    """For each gang the fastest way that fits; the leanest where none does."""
+    part = part_at(server, chip)
+    layouts, owner = gang_layouts(work, model, gangs)
+    used = _memory(work, model, layouts)
+    profile = shipped_profile()
+    terms = terms_of(Recipe(part, "bf16", STACK), profile)
+    seconds = step_time(model.shape, layouts, terms).total
+    rate = np.asarray(layouts.global_batch) * work.sequence_tokens / seconds
+    return [
+        _best(gang, np.flatnonzero(np.array(owner) == place), layouts, used, rate, part)
+        for place, gang in enumerate(gangs)
+    ]
+
+
+def _memory(work: Work, model: TrainedModel, layouts: Layout) -> Memory:
+    profile = shipped_profile()
+    recipe = memory_recipe(profile.stack(STACK), profile)
+    alone = np.asarray(layouts.dp) < 1.5
+    reserve = np.where(alone, ONE_RANK_RESERVE_BYTES, recipe.reserve_bytes)
+    return training_memory(
+        model.shape, layouts, replace(recipe, frozen_bytes=model.frozen_bytes, reserve_bytes=reserve)
+    )
+
+
+def _best(gang: Gang, ways: np.ndarray, layouts: Layout, used: Memory, rate: Floats, part: TrainPart) -> GangFit:
+    margin = shipped_profile().intervals["fits"]
+    fitting = ways[used.total[ways] * margin <= part.memory_bytes]
+    best = int(fitting[np.argmax(rate[fitting])]) if len(fitting) else int(ways[np.argmin(used.total[ways])])
+    table = _memory_gb(used, best, margin, part.memory_bytes)
+    return GangFit(gang, float(rate[best]), float(one_of(layouts, best).recompute) > 1.5, table)
+
+
+def _memory_gb(used: Memory, index: int, margin: float, available: float) -> dict[str, float]:
+    """GB per accelerator; the reserve holds the margin that keeps a job from running out."""
+    total, reserve = float(used.total[index]), float(used.reserve[index])
+    weights = float(used.weights[index] + used.gradients[index] + used.states[index])
+    parts = {"weights": weights, "kv": 0.0, "activations": total - reserve - weights}
+    parts["reserve"] = reserve + (margin - 1.0) * total
     gb = {name: round(value / 1e9, 4) for name, value in parts.items()}
     return gb | {"total": round(sum(gb.values()), 4), "available": round(available / 1e9, 4)}
 
@@ -121,9 +188,7 @@ def gangs(server: Server, max_nodes: int) -> Iterator[Gang]:
     yield from (Gang(count, 2**i) for i in range(max_nodes.bit_length()) if 2**i <= max_nodes)
 
 
-def training_points(
-    workload: FinetuneWorkload | PretrainWorkload, server: Server, catalog: Catalog
-) -> Iterator[OperatingPoint | Refusal]:
+def training_points(workload: Work, server: Server, catalog: Catalog) -> Iterator[OperatingPoint | Refusal]:
     """A point per gang, at most three. Fine-tuning: the smallest that fits, a node, two nodes.
 
     Pre-training is one job: whole nodes, the smallest gangs that finish inside their window, each twice the last.
@@ -132,11 +197,11 @@ def training_points(
     model = trained_model(card)
     scales_out = server.nic_gb_per_s is not None and chip.row.market != "edge"
     most = MAX_NODES if scales_out else 1
-    fitting = [(gang, fit) for gang in gangs(server, most) if (fit := _fit(workload, model, chip, gang)) is not None]
+    every = fits_of(workload, model, server, chip, tuple(gangs(server, most)))
+    fitting = [fit for fit in every if fit.fits]
     if not fitting:
-        largest = Gang(server.accelerators_count, most)
-        raise Refused("memory", _too_big(workload, model, chip, largest))
-    made = (_point(workload, server, catalog, model, gang, *fit) for gang, fit in _useful(workload, server, fitting))
+        raise Refused("memory", _too_big(workload, chip, every[-1]))
+    made = (_point(workload, server, catalog, model, fit) for fit in _useful(workload, server, fitting))
     if isinstance(workload, FinetuneWorkload):
         yield from made
         return
@@ -150,17 +215,13 @@ def training_points(
     yield from in_time[:MOST_GANGS]
 
 
-Fit = tuple[dict[str, float], bool]
-
-
-def _useful(
-    workload: FinetuneWorkload | PretrainWorkload, server: Server, fitting: list[tuple[Gang, Fit]]
-) -> list[tuple[Gang, Fit]]:
-    whole = [(gang, fit) for gang, fit in fitting if gang.slots == server.accelerators_count]
+def _useful(workload: Work, server: Server, fitting: list[GangFit]) -> list[GangFit]:
+    whole = [fit for fit in fitting if fit.gang.slots == server.accelerators_count]
     if isinstance(workload, PretrainWorkload):
         return whole
     small = fitting[0]
-    return [small, *(entry for entry in whole if entry[0] != small[0] and entry[0].nodes <= 2 * small[0].nodes)][:3]
+    more = (fit for fit in whole if fit.gang != small.gang and fit.gang.nodes <= 2 * small.gang.nodes)
+    return [small, *more][:MOST_GANGS]
 
 
 def _window_hours(workload: PretrainWorkload) -> float:
@@ -178,85 +239,38 @@ def _finishes(workload: PretrainWorkload, point: OperatingPoint) -> bool:
     return point.capacity_per_s * _window_hours(workload) * IN_TIME_SHARE >= workload.train_tokens
 
 
-def _fit(workload: FinetuneWorkload | PretrainWorkload, model: TrainedModel, chip: Chip, gang: Gang) -> Fit | None:
-    """Memory and whether activations are computed again; without recompute when it fits."""
-    for recompute in (False, True):
-        gb = _gang_memory(workload, model, chip, gang, recompute=recompute)
-        if gb["total"] <= gb["available"]:
-            return gb, recompute
-    return None
-
-
-def _gang_memory(
-    workload: FinetuneWorkload | PretrainWorkload, model: TrainedModel, chip: Chip, gang: Gang, *, recompute: bool
-) -> dict[str, float]:
-    length, lora = workload.sequence_tokens, _is_lora(workload)
-    return training_memory_gb(model, chip, gang.ranks, length, lora=lora, recompute=recompute)
-
-
-def _too_big(workload: FinetuneWorkload | PretrainWorkload, model: TrainedModel, chip: Chip, gang: Gang) -> str:
-    gb = _gang_memory(workload, model, chip, gang, recompute=True)
-    need, have = gb["total"], gb["available"]
-    what = f"{workload.model} needs {need:.1f} GB on each of {gang.ranks} {chip.id}, which have {have:.1f} GB"
+def _too_big(workload: Work, chip: Chip, largest: GangFit) -> str:
+    need, have = largest.memory_gb["total"], largest.memory_gb["available"]
+    ranks = largest.gang.ranks
+    what = f"{workload.model} needs {need:.1f} GB on each of {ranks} {chip.id}, which have {have:.1f} GB"
     return f"{what}: {short_of(need, have)}"
 
 
-def _is_lora(workload: FinetuneWorkload | PretrainWorkload) -> bool:
+def _is_lora(workload: Work) -> bool:
     return isinstance(workload, FinetuneWorkload) and workload.method == "lora"
 
 
-def tokens_per_s(
-    workload: FinetuneWorkload | PretrainWorkload,
-    model: TrainedModel,
-    chip: Chip,
-    server: Server,
-    gang: Gang,
-    *,
-    recompute: bool,
-) -> float:
-    """Tokens per second of a gang: compute at a share of peak, exposed weight traffic, loss with scale."""
-    flop = model.token_flop(workload.sequence_tokens, lora=_is_lora(workload))
-    share = COMPUTE_SHARE * (MOE_FACTOR if model.experts else 1.0)
-    compute_s = flop * (RECOMPUTE_FACTOR if recompute else 1.0) / (share * chip.flop_per_s("bf16"))
-    passes = 2.0 if _is_lora(workload) else 3.0
-    token_s = compute_s + _gather_s(model, chip, server, gang, passes) / max(
-        MICRO_BATCH_TOKENS, workload.sequence_tokens
-    )
-    return gang.ranks / token_s / gang.nodes**SCALE_EXPONENT
+def _interval(workload: Work, model: TrainedModel, part_id: str) -> float:
+    """Factor of the interval: by kind of job where rows measure the family of the part, else the widest."""
+    profile = shipped_profile()
+    if part_facts(profile, part_id) is None:
+        return profile.intervals["other"]
+    tuned = isinstance(workload, FinetuneWorkload)
+    kind = "moe" if float(model.shape.moe_blocks) > 0 else "tuning" if tuned else "dense"
+    return profile.interval_factor(kind, assumed=True)
 
 
-def _gather_s(model: TrainedModel, chip: Chip, server: Server, gang: Gang, passes: float) -> float:
-    """Exposed seconds of gathering (and scattering) all weights once per pass."""
-    if gang.ranks == 1:
-        return 0.0
-    link = chip.link_bytes_per_s(gang.slots) if gang.slots > 1 else math.inf
-    if gang.nodes > 1:
-        if server.nic_gb_per_s is None:
-            raise Refused("missing-figure", f"{server.id} has no nic_gb_per_s: a gang of {gang.nodes} nodes needs it")
-        link = min(link, server.nic_gb_per_s * 1e9)
-    moved = passes * BYTES["bf16"] * model.total_params * (gang.ranks - 1) / gang.ranks
-    return EXPOSED_GATHER_SHARE * moved / (LINK_SHARE * link)
-
-
-def _point(
-    workload: FinetuneWorkload | PretrainWorkload,
-    server: Server,
-    catalog: Catalog,
-    model: TrainedModel,
-    gang: Gang,
-    memory_gb: dict[str, float],
-    recompute: bool,
-) -> OperatingPoint:
-    chip = chip_of(server, catalog)
-    rate = tokens_per_s(workload, model, chip, server, gang, recompute=recompute)
+def _point(workload: Work, server: Server, catalog: Catalog, model: TrainedModel, fit: GangFit) -> OperatingPoint:
+    chip, gang, rate = chip_of(server, catalog), fit.gang, fit.tokens_per_s
     per_unit = workload.tokens_per_run if isinstance(workload, FinetuneWorkload) else 1.0
     flop = model.token_flop(workload.sequence_tokens, lora=_is_lora(workload))
-    use = rate * flop * (RECOMPUTE_FACTOR if recompute else 1.0) / gang.ranks / chip.flop_per_s("bf16")
+    again = float(forward_flop(model.shape, workload.sequence_tokens)) if fit.recompute else 0.0
+    use = rate * (flop + again) / gang.ranks / chip.flop_per_s("bf16")
     draw = replica_draw(server, catalog, gang.ranks, READ_USE, use)
-    low, high = MOE_ERROR if model.experts else DENSE_ERROR
+    factor = _interval(workload, model, chip.id)
     name = f"x{gang.slots}" if gang.nodes == 1 else f"x{gang.slots}-n{gang.nodes}"
     method = workload.method if isinstance(workload, FinetuneWorkload) else "pretrain"
-    how = "activations recomputed" if recompute else "no recompute"
+    how = "activations recomputed" if fit.recompute else "no recompute"
     return OperatingPoint(
         id=f"{workload.id}@{server.id}/{method}-{name}",
         workload=workload.id,
@@ -269,9 +283,9 @@ def _point(
         capacity_per_s=rate * 3600.0 / per_unit,
         dynamic_kw=draw.mean_kw,
         latency_ms={},
-        memory_gb=memory_gb,
-        error_low_factor=low,
-        error_high_factor=high,
+        memory_gb=fit.memory_gb,
+        error_low_factor=1.0 / factor,
+        error_high_factor=factor,
         why=f"{rate:.4g} tokens/s, FLOP use {use:.0%}, {how}",
         peak_kw=draw.peak_kw,
     )
