@@ -6,7 +6,7 @@ Nothing here loads numba before the first simulation.
 from __future__ import annotations
 
 from ._check import KernelError
-from ._engine import EngineRun, Router, simulate_engine, simulate_pool
+from ._engine import EngineRun, Router, simulate_closed, simulate_engine, simulate_pool
 from ._pools import LlmPool, QueuePool, ServiceReport, sample_percentile
 from ._queues import BatchQueueRun, simulate_batch_queue, simulate_queue
 from ._random import lognormal_lengths, periodic_arrivals_ps, poisson_arrivals_ps, renewal_arrivals_ps, stream
@@ -32,6 +32,7 @@ __all__ = [
     "renewal_arrivals_ps",
     "sample_percentile",
     "simulate_batch_queue",
+    "simulate_closed",
     "simulate_engine",
     "simulate_pool",
     "simulate_queue",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._check import IntArray, KernelError, arrivals_array, fault, int_array, whole
 from ._step import EngineLimits, StepTime
+
+if TYPE_CHECKING:
+    from ._engine_jit import Caps, Jobs, Tables
 
 Router = Literal["least_loaded", "round_robin"]
 MAX_TOKENS = 10**9
@@ -93,6 +96,27 @@ def simulate_pool(
     return _run(arrivals, prompt, output, step, limits, replicas, router == "least_loaded")
 
 
+def simulate_closed(
+    prompt_tokens: ArrayLike, output_tokens: ArrayLike, step: StepTime, limits: EngineLimits, *, concurrency: int
+) -> EngineRun:
+    """Simulate one engine that ``concurrency`` clients keep busy: each sends its next request when one is answered.
+
+    Requests go out in the order given, the first ``concurrency`` of them together at time 0, as load generators do.
+    The rest is as in `simulate_engine`; ``arrivals_ps`` of the result says when each request was sent.
+    """
+    whole("concurrency", concurrency)
+    prompt = int_array("prompt_tokens", prompt_tokens, low=1, high=MAX_TOKENS)
+    output = int_array("output_tokens", output_tokens, low=1, high=MAX_TOKENS)
+    arrivals = np.zeros(len(prompt), np.int64)
+    _check_fit(arrivals, prompt, output, step, limits)
+
+    from . import _engine_jit as jit
+
+    jobs, tables, caps = _compiled(prompt, output, step, limits)
+    row = jit.run_closed(arrivals, jobs, tables, caps, concurrency)
+    return _result(arrivals, jobs, np.zeros(len(prompt), np.int64), row[None, :])
+
+
 def _run(
     arrivals: IntArray,
     prompt: IntArray,
@@ -102,6 +126,15 @@ def _run(
     replicas: int,
     least_loaded: bool,
 ) -> EngineRun:
+    from . import _engine_jit as jit
+
+    jobs, tables, caps = _compiled(prompt, output, step, limits)
+    chosen, rows = jit.run_pool(arrivals, jobs, tables, caps, replicas, least_loaded)
+    return _result(arrivals, jobs, chosen, rows)
+
+
+def _compiled(prompt: IntArray, output: IntArray, step: StepTime, limits: EngineLimits) -> tuple[Jobs, Tables, Caps]:
+    """Requests, step times and limits as the compiled loops take them."""
     from . import _engine_jit as jit
 
     done, target, preempted = (np.zeros(len(prompt), np.int64) for _ in range(3))
@@ -115,8 +148,12 @@ def _run(
         step.prefill_slope_ps.copy(),
         step.pair_fs,
     )
-    caps = jit.Caps(limits.max_batch, limits.token_budget, limits.kv_blocks, limits.block_tokens)
-    chosen, rows = jit.run_pool(arrivals, jobs, tables, caps, replicas, least_loaded)
+    return jobs, tables, jit.Caps(limits.max_batch, limits.token_budget, limits.kv_blocks, limits.block_tokens)
+
+
+def _result(arrivals: IntArray, jobs: Jobs, chosen: IntArray, rows: IntArray) -> EngineRun:
+    from . import _engine_jit as jit
+
     if rows[:, jit.ERROR].any():
         hint = "rebase the arrivals, or check units"
         raise KernelError(fault("arrivals_ps", "simulated time passes 100 days", hint))
@@ -124,7 +161,7 @@ def _run(
     batch_ps = total[jit.BATCH_S] * 10**12 + total[jit.BATCH_PS]
     sums = (total[jit.STEPS], total[jit.DTOK], total[jit.PTOK], batch_ps)
     busy = rows[:, jit.BUSY].copy()
-    return EngineRun(arrivals, output, first, finish, preempted, chosen, busy, *sums)
+    return EngineRun(arrivals, jobs.output, jobs.first, jobs.finish, jobs.preempted, chosen, busy, *sums)
 
 
 def _check_fit(arrivals: IntArray, prompt: IntArray, output: IntArray, step: StepTime, limits: EngineLimits) -> None:

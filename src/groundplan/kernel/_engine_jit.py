@@ -313,16 +313,22 @@ def _commit(rep: Replica, start: int, caps: Caps, jobs: Jobs) -> None:
 
 
 @njit(cache=True)
-def _offer(rep: Replica, start: int, now: int, who: int, caps: Caps, tables: Tables, jobs: Jobs) -> None:
-    """Queue an arrival; wake an idle replica, or cut its decode segment at the first boundary not before ``now``."""
-    row = rep.row
-    waiting = row[HEAD] != NONE
-    if waiting:
+def _queue(row: IntArray, jobs: Jobs, who: int) -> None:
+    """Append a request to the replica's queue."""
+    if row[HEAD] != NONE:
         jobs.following[row[TAIL]] = who
     else:
         row[HEAD] = who
     row[TAIL] = who
     row[LOAD] += 1
+
+
+@njit(cache=True)
+def _offer(rep: Replica, start: int, now: int, who: int, caps: Caps, tables: Tables, jobs: Jobs) -> None:
+    """Queue an arrival; wake an idle replica, or cut its decode segment at the first boundary not before ``now``."""
+    row = rep.row
+    waiting = row[HEAD] != NONE
+    _queue(row, jobs, who)
     if row[ACTIVE] == 0:
         row[ACTIVE] = 1
         row[END] = now
@@ -381,3 +387,27 @@ def run_pool(
             _offer(Replica(rows[r], keys[r], ids[r], hist[r]), starts[r], now, who, caps, tables, jobs)
             ends[r] = rows[r, END]
     return chosen, rows
+
+
+@njit(cache=True)
+def run_closed(arrivals: IntArray, jobs: Jobs, tables: Tables, caps: Caps, concurrency: int) -> IntArray:
+    """One engine with ``concurrency`` requests outstanding until all are sent; fills ``arrivals`` and ``jobs``."""
+    n = len(arrivals)
+    row = np.zeros(WIDTH, np.int64)
+    row[FREE] = caps.blocks
+    for column in (PARTIAL, HEAD, TAIL):
+        row[column] = NONE
+    fresh = np.empty(caps.batch, np.int64)
+    keys, ids = np.empty(caps.batch, np.int64), np.empty(caps.batch, np.int64)
+    rep = Replica(row, keys, ids, np.zeros(caps.block, np.int64))
+    sent, start = 0, 0
+    row[ACTIVE] = 1
+    while row[ACTIVE] and not row[ERROR]:
+        _commit(rep, start, caps, jobs)
+        start = row[END]
+        while sent < n and row[LOAD] < concurrency:
+            arrivals[sent] = start
+            _queue(row, jobs, sent)
+            sent += 1
+        _plan(rep, caps, tables, jobs, fresh)
+    return row

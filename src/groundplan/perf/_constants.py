@@ -16,13 +16,15 @@ from groundplan.perf._terms import FORMATS
 
 EXPOSED_SHARE = 0.7
 """Share of the shorter of memory and compute time that an operator does not hide: near a plain sum."""
+FIRST_GENERATION_END = 2024.4
+ENGINE_CONSTANTS = ("host_s", "sequence_s", "layer_factor", "front_s")
 ACTIVATION_PASSES = 16.0
 """Reads and writes of the hidden state per layer, half of them shared among tensor ranks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """Efficiencies as shares of data-sheet rates, fixed times in seconds; arrays are indexed by engine or part."""
+    """Efficiencies as shares of data-sheet rates, fixed times in seconds; arrays are indexed by engine."""
 
     weight_read_share: float
     expert_read_share: float
@@ -34,27 +36,28 @@ class Constants:
     latent_attention_share: float
     alpha_scaleup_s: float
     alpha_pcie_s: float
+    alpha_growth: float
     link_share: float
     slow_link_share: float
     power_exponent: float
-    unpack_share: float
+    imbalance_factor: float
     layer_s: float
     moe_layer_s: float
     state_layer_s: float
     sparse_layer_s: float
-    layer_age_rate: float
-    host_age_rate: float
+    age_rate: float
     pipeline_exponent: float
-    untuned_experts_factor: float
     untuned_layer_factor: float
     untuned_host_factor: float
+    moe_prefill_factor: float
     drain: float
     stall_share: float
     host_s: Floats
     sequence_s: Floats
-    read_effect: Floats
-    flop_effect: Floats
-    fixed_effect: Floats
+    layer_factor: Floats
+    """Of an engine's fixed times of layers and start-up times of collectives."""
+    front_s: Floats
+    """A request outside the engine: HTTP, tokenizer, scheduling, the first token's way back."""
     exposed_share: float = EXPOSED_SHARE
     activation_passes: float = ACTIVATION_PASSES
 
@@ -67,32 +70,21 @@ class ServingFile:
     shared: Mapping[str, Mapping[str, Any]]
     engines: Mapping[str, Mapping[str, Mapping[str, float]]]
     """Engine -> constant -> its row."""
-    releases: Mapping[str, Mapping[str, float]]
+    releases: Mapping[str, dict[str, float]]
     """Engine -> how a version begins -> year of its release, with the fraction of it."""
-    accelerators: Mapping[str, Mapping[str, float]]
+    intervals: Mapping[str, float]
+    """Class of figures -> factor that holds nine in ten rows of publishers never seen."""
 
     @property
     def engine_names(self) -> tuple[str, ...]:
         """Order of engine indices."""
         return tuple(self.engines)
 
-    @property
-    def accelerator_names(self) -> tuple[str, ...]:
-        """Order of accelerator indices; 0 is any part that nobody measured."""
-        return ("", *self.accelerators)
-
-    def accelerator_index(self, name: str) -> int:
-        """Place of a part's effects; 0 where nobody measured it."""
-        names = self.accelerator_names
-        return names.index(name) if name in names else 0
-
     def values(self) -> dict[str, float]:
         """Every number by dotted name."""
         found = {name: float(row["value"]) for name, row in self.shared.items()}
         for engine, rows in self.engines.items():
             found |= {f"{engine}.{name}": float(row["value"]) for name, row in rows.items()}
-        for part, effects in self.accelerators.items():
-            found |= {f"{part}.{name}": float(value) for name, value in effects.items()}
         return found
 
     def constants(self, values: Mapping[str, float] | None = None) -> Constants:
@@ -100,12 +92,8 @@ class ServingFile:
         v = self.values() if values is None else values
         shares = {fmt: v.get(f"gemm_{fmt}_share", v["gemm_bf16_share"]) for fmt in FORMATS}
         plain = {name: v[name] for name in self.shared if not name.startswith("gemm_")}
-        by_engine = {name: np.array([v[f"{e}.{name}"] for e in self.engines]) for name in ("host_s", "sequence_s")}
-        effects = {
-            f"{name}_effect": np.array([1.0, *(v.get(f"{a}.{name}", 1.0) for a in self.accelerators)])
-            for name in ("read", "flop", "fixed")
-        }
-        return Constants(gemm_share=np.array([shares[fmt] for fmt in FORMATS]), **plain, **by_engine, **effects)
+        by_engine = {name: np.array([v[f"{e}.{name}"] for e in self.engines]) for name in ENGINE_CONSTANTS}
+        return Constants(gemm_share=np.array([shares[fmt] for fmt in FORMATS]), **plain, **by_engine)
 
 
 @cache
@@ -114,11 +102,19 @@ def serving_file() -> ServingFile:
     raw = tomllib.loads((files("groundplan.perf") / "data" / "serving.toml").read_text("utf-8"))
     releases = {name: rows["releases"] for name, rows in raw["engine"].items()}
     engines = {name: {k: v for k, v in rows.items() if k != "releases"} for name, rows in raw["engine"].items()}
-    return ServingFile(raw["version"], raw["global"], engines, releases, raw.get("accelerator", {}))
+    return ServingFile(raw["version"], raw["global"], engines, releases, raw["interval"])
+
+
+def generation(engine: str, year: float) -> str:
+    """The profile of an engine's release: the first generation had neither in-flight batching nor captured graphs."""
+    first = f"{engine}-2023"
+    return first if year < FIRST_GENERATION_END and first in serving_file().engines else engine
 
 
 def release_year(engine: str, version: str) -> float | None:
     """Year, with its fraction, in which a version of an engine came out: the longest beginning that is known."""
     text = version.strip().removeprefix("v")
-    known = [start for start in serving_file().releases[engine] if text.startswith(start)]
-    return serving_file().releases[engine][max(known, key=len)] if known else None
+    releases = serving_file().releases
+    known = releases[engine] | releases.get(f"{engine}-2023", {})
+    starts = [start for start in known if text.startswith(start)]
+    return known[max(starts, key=len)] if starts else None

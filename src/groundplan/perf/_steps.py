@@ -44,41 +44,41 @@ def dense_s(t: Terms, c: Constants, tokens: Floats, decode: Floats) -> Floats:
     """Everything whose work is a number of tokens: projections, experts, head, activations, collectives."""
     own = np.maximum(tokens / t.data, 1.0)
     rows = np.maximum(np.minimum(decode + 1.0, tokens), t.data)
-    read = t.read_rate * c.read_effect[_i(t.accelerator)] * c.weight_read_share
-    flop = c.flop_effect[_i(t.accelerator)] * t.power_ratio**c.power_exponent
+    read = t.read_rate * c.weight_read_share
+    flop = t.power_ratio**c.power_exponent
     attention = flop * t.attention_rate * c.gemm_share[_i(t.attention_format)]
     dense = flop * t.dense_rate * c.gemm_share[_i(t.dense_format)]
     head = flop * t.head_rate * c.gemm_share[1]
-    unpacked = c.unpack_share
-    total = join(t.attention_read / read / unpacked**t.attention_unpacked, t.attention_flop * own / attention, c)
-    total = total + join(t.dense_read / read / unpacked**t.dense_unpacked, t.dense_flop * tokens / dense, c)
+    total = join(t.attention_read / read, t.attention_flop * own / attention, c)
+    total = total + join(t.dense_read / read, t.dense_flop * tokens / dense, c)
     total = total + join(t.head_read / read, t.head_flop * rows / head, c) + experts_s(t, c, tokens, flop)
     passes = c.activation_passes * (0.5 + 0.5 / t.tensor)
     return total + passes * t.hidden_bytes * own / read + collectives_s(t, c, own)
 
 
 def experts_s(t: Terms, c: Constants, tokens: Floats, flop: Floats) -> Floats:
-    """Touched experts are read once; defaults of engines run mixtures slower than tuned ones."""
+    """Touched experts are read once; between data groups the fullest rank sets the pace."""
     touched = expected_active_experts(t.experts, t.experts_active, tokens)
-    read = t.read_rate * c.read_effect[_i(t.accelerator)] * c.expert_read_share * c.unpack_share**t.expert_unpacked
+    read = t.read_rate * c.expert_read_share
     rate = t.expert_rate * flop * c.gemm_share[_i(t.expert_format)] * c.grouped_gemm_factor
     seconds = join(touched * t.expert_read / read, t.expert_flop * tokens / rate, c)
-    return seconds * c.untuned_experts_factor**t.untuned
+    return seconds * np.where(t.data > 1.0, c.imbalance_factor, 1.0)
 
 
 def collectives_s(t: Terms, c: Constants, own: Floats) -> Floats:
     """Start-up times and bytes of all-reduces in a tensor group, and of the exchange with experts elsewhere."""
     slow = t.slow_link > 0.0
-    alpha = np.where(slow, c.alpha_pcie_s, c.alpha_scaleup_s) * age(t, c.layer_age_rate)
+    alpha = np.where(slow, c.alpha_pcie_s, c.alpha_scaleup_s) * age(t, c) * c.layer_factor[_i(t.engine)]
     share = np.where(slow, c.slow_link_share, c.link_share)
-    starts = alpha * (t.reduce_steps + t.exchange_steps)
+    starts = t.reduce_steps * (1.0 + c.alpha_growth * t.reduce_doublings)
+    starts = alpha * (starts + t.exchange_steps * (1.0 + c.alpha_growth * t.exchange_doublings))
     return starts + (t.reduce_bytes + t.exchange_bytes) * own / (share * t.link_rate)
 
 
 def decode_attention_s(t: Terms, c: Constants, decode: Floats, context: Floats) -> Floats:
     """Reading the cache (a window of it where layers see no more), multiplying the latent of MLA, recurrent states."""
-    read = t.read_rate * c.read_effect[_i(t.accelerator)] * c.kv_read_share
-    flop = t.bf16_rate * c.flop_effect[_i(t.accelerator)] * t.power_ratio**c.power_exponent * c.latent_attention_share
+    read = t.read_rate * c.kv_read_share
+    flop = t.bf16_rate * t.power_ratio**c.power_exponent * c.latent_attention_share
     seen = np.minimum(context, t.window * decode)
     moved = t.kv_read * context + t.window_read * seen + 2.0 * t.state_bytes * decode
     return (moved / read + t.latent_flop * context / flop) / t.data
@@ -86,7 +86,7 @@ def decode_attention_s(t: Terms, c: Constants, decode: Floats, context: Floats) 
 
 def prefill_attention_s(t: Terms, c: Constants, tokens: Floats, pairs: Floats) -> Floats:
     """Query-key pairs of prompt tokens; a layer with a window sees no more than the window of each."""
-    rate = t.bf16_rate * c.flop_effect[_i(t.accelerator)] * t.power_ratio**c.power_exponent * c.attention_share
+    rate = t.bf16_rate * t.power_ratio**c.power_exponent * c.attention_share
     return (t.pair_flop * pairs + t.window_flop * np.minimum(pairs, t.window * tokens)) / rate / t.data
 
 
@@ -95,19 +95,19 @@ def fixed_s(t: Terms, c: Constants) -> Floats:
     moe = c.moe_layer_s * c.untuned_layer_factor**t.untuned
     layers = c.layer_s * t.layers + moe * t.moe_layers
     layers = layers + c.state_layer_s * t.state_layers + c.sparse_layer_s * t.sparse_layers
-    host = c.host_s[_i(t.engine)] * age(t, c.host_age_rate) * c.untuned_host_factor**t.untuned
-    return (layers * age(t, c.layer_age_rate) + host) * c.fixed_effect[_i(t.accelerator)]
+    host = c.host_s[_i(t.engine)] * c.untuned_host_factor**t.untuned
+    return (layers * c.layer_factor[_i(t.engine)] + host) * age(t, c)
 
 
 def sequences_s(t: Terms, c: Constants, decode: Floats) -> Floats:
     """Host work per running sequence, on each data group's own host process."""
-    host = c.sequence_s[_i(t.engine)] * age(t, c.host_age_rate) * c.untuned_host_factor**t.untuned
+    host = c.sequence_s[_i(t.engine)] * age(t, c) * c.untuned_host_factor**t.untuned
     return host * decode / t.data
 
 
-def age(t: Terms, rate: float) -> Floats:
+def age(t: Terms, c: Constants) -> Floats:
     """Fixed times of software of this year over those of 2026."""
-    return np.exp(rate * (2026.0 - np.clip(t.software_year, 2023.0, 2026.5)))
+    return np.exp(c.age_rate * (2026.0 - np.clip(t.software_year, 2024.0, 2026.5)))
 
 
 def _i(index: Floats) -> np.ndarray:

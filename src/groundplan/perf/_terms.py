@@ -64,8 +64,6 @@ class Terms:
 
     engine: Floats
     """Index of the engine profile's host times in the constants."""
-    accelerator: Floats
-    """Index of the accelerator's effects in the constants; 0 = one that nobody measured."""
     software_year: Floats
     untuned: Floats
     """0 = tuned by the vendor or a competitor in a race, 1 = defaults, 0.5 = nobody says."""
@@ -113,16 +111,15 @@ class Terms:
     moe_layers: Floats
     state_layers: Floats
     sparse_layers: Floats
-    attention_unpacked: Floats
-    """1 where the weights have a format that the part cannot multiply, else 0."""
-    dense_unpacked: Floats
-    expert_unpacked: Floats
     reduce_steps: Floats
-    """All-reduces of a step times the growth of their start-up time with ranks; 0 on one rank."""
+    """All-reduces of a step; 0 on one rank."""
+    reduce_doublings: Floats
+    """Doublings of the ranks beyond two."""
     reduce_bytes: Floats
     """Bytes that one rank sends per token of its own batch for all-reduces."""
     exchange_steps: Floats
     """The same for the dispatch and combine of experts between data groups."""
+    exchange_doublings: Floats
     exchange_bytes: Floats
     link_rate: Floats
     slow_link: Floats
@@ -152,7 +149,6 @@ class Served:
     nic_bytes_per_s: float = 50e9
     """Per rank, between nodes; used only where a stage spans several."""
     engine: int = 0
-    accelerator: int = 0
     software_year: float = 2026.0
     untuned: float = 0.5
 
@@ -162,7 +158,6 @@ def terms(arch: TransformerArch, mean_context: float, served: Served, kv_tokens:
     shape, ranks = Shape(arch, mean_context), served.ranks
     return Terms(
         engine=_f(served.engine),
-        accelerator=_f(served.accelerator),
         software_year=_f(served.software_year),
         untuned=_f(served.untuned),
         tensor=_f(ranks.tensor),
@@ -208,7 +203,6 @@ def _gemms(shape: Shape, served: Served) -> dict[str, Floats]:
         made[f"{name}_flop"] = _f(2.0 * per_token / cut)
         made[f"{name}_rate"] = _f(served.chip.flop_per_s(compute))
         if name != "head":
-            made[f"{name}_unpacked"] = _f(float(compute != fmt))
             made[f"{name}_format"] = _f(FORMATS.index(compute))
     return made | {"experts": _f(arch.experts), "experts_active": _f(arch.experts_active)}
 
@@ -236,15 +230,15 @@ def _traffic(shape: Shape, served: Served) -> dict[str, Floats]:
     near, width = served.chip.scaleup(ranks.per_stage), arch.hidden * 2.0
     inside = ranks.nodes == 1 or near
     link = served.chip.link_bytes_per_s(ranks.per_stage) if ranks.per_stage > 1 and inside else served.nic_bytes_per_s
-    growth = 1.0 + (np.log2(max(ranks.tensor, 2)) - 1.0) / 3.0
-    spread = 1.0 + (np.log2(max(ranks.per_stage, 2)) - 1.0) / 3.0
     moe = shape.moe_layers if ranks.data > 1 else 0
-    sent = min(arch.experts_active, ranks.per_stage) * arch.hidden * 3.0  # one byte out (fp8), two back
+    sent = min(arch.experts_active, ranks.per_stage) * arch.hidden * 4.0  # 16 bit, there and back
     return {
         "hidden_bytes": _f(width * arch.layers),
-        "reduce_steps": _f(arch.block_count * growth if ranks.tensor > 1 else 0.0),
+        "reduce_steps": _f(arch.block_count if ranks.tensor > 1 else 0.0),
+        "reduce_doublings": _f(np.log2(max(ranks.tensor, 2)) - 1.0),
         "reduce_bytes": _f(arch.block_count * 2.0 * (ranks.tensor - 1) / ranks.tensor * width),
-        "exchange_steps": _f(2 * moe * spread),
+        "exchange_steps": _f(2 * moe),
+        "exchange_doublings": _f(np.log2(max(ranks.per_stage, 2)) - 1.0),
         "exchange_bytes": _f(moe * sent * (ranks.per_stage - 1) / ranks.per_stage / ranks.tensor),
         "link_rate": _f(link),
         "slow_link": _f(0.0 if near or ranks.per_stage == 1 else 1.0),

@@ -1,7 +1,7 @@
 """The serving model as others use it: count a deployment, read its constants, ask for rates and times."""
 
 from groundplan.perf._chip import Chip
-from groundplan.perf._constants import Constants, ServingFile, release_year, serving_file
+from groundplan.perf._constants import Constants, ServingFile, generation, release_year, serving_file
 from groundplan.perf._room import Room, room
 from groundplan.perf._steady import (
     Asked,
@@ -15,6 +15,7 @@ from groundplan.perf._steady import (
     tpot_s,
 )
 from groundplan.perf._steps import Work, step_s
+from groundplan.perf._tables import step_time
 from groundplan.perf._terms import Formats, Ranks, Served, Terms, formats_of, terms
 from groundplan.perf._types import Refused
 
@@ -34,6 +35,7 @@ __all__ = [
     "batch_in_memory",
     "decode_s",
     "formats_of",
+    "generation",
     "mean_context",
     "output_rate",
     "prompt_s",
@@ -42,6 +44,7 @@ __all__ = [
     "serving_file",
     "static_rate",
     "step_s",
+    "step_time",
     "terms",
     "tpot_s",
 ]

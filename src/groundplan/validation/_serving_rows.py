@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from groundplan.catalog import Catalog, ModelCard
+from groundplan.catalog import BITS, Catalog, ModelCard
 from groundplan.errors import CatalogError
 from groundplan.perf import serving as perf
 from groundplan.validation._outcome import Skipped, missing_input, not_in_catalogue, not_modelled
@@ -43,8 +43,11 @@ MOST_TENSOR = 8
 """Beyond it tensor ranks must divide the heads: other counts are fleets of several engines under one label."""
 LAG_YEARS = 0.25
 """Where only a date of publication is stated, the software is older than it."""
-MIXED_RATIO = 0.9
+MIXED_SHORTEST = 0.8
 """InferenceX draws lengths uniformly between 0.8 and 1 of the nominal ones."""
+WAVES = {"SemiAnalysis InferenceX": 10.0}
+"""Requests over concurrency, as its benchmark scripts say; where nobody says, three."""
+USUAL_WAVES = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,13 @@ class Case:
     engine: str
     model: str
     accelerator: str
-    note: str = ""
+    untuned: float
+    rate_per_s: float | None = None
+    """Arrivals of an open loop."""
+    spread: float = 0.0
+    """Lengths are drawn uniformly between (1 - spread) / (1 - spread / 2) of the mean and its mirror."""
+    waves: float = 3.0
+    """Requests of a closed loop over its concurrency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,10 @@ def _case(row: TruthRow, parts: Parts, protocol: Protocol, asked: Lengths, varia
         engine=engine_of(row),
         model=parts.card.id,
         accelerator=parts.accelerator,
+        untuned=untuned(row),
+        rate_per_s=row.figure("request_rate"),
+        spread=1.0 - MIXED_SHORTEST if "range ratio 0.8" in row.text("notes") else 0.0,
+        waves=waves(row, asked.concurrency),
     )
 
 
@@ -165,10 +178,11 @@ def _parts(row: TruthRow, catalog: Catalog) -> Parts | Skipped:
 
 
 def _unstated(row: TruthRow, card: ModelCard, part: str, catalog: Catalog) -> str:
-    """MLPerf's closed division is run in fp8 where the part has it; elsewhere the checkpoint's own format is meant."""
-    if "closed" in row.text("notes") and catalog.accelerator(part).dense_fp8_tflops:
-        return "fp8"
-    return card.native_precision
+    """MLPerf's closed division is run in the lowest format of the part; a quantised checkpoint in its own."""
+    chip = catalog.accelerator(part)
+    if "closed" in row.text("notes"):
+        return "fp4" if chip.dense_fp4_tflops else "fp8" if chip.dense_fp8_tflops else card.native_precision
+    return card.native_precision if BITS[card.native_precision] < BITS["bf16"] else ""
 
 
 def accelerator_name(text: str) -> str:
@@ -241,6 +255,16 @@ def protocol_of(row: TruthRow) -> Protocol | Skipped:
     return "closed"
 
 
+def waves(row: TruthRow, concurrency: float) -> float:
+    """Requests of a run over its concurrency: column `requests`, ``150 requests`` in the notes, or the usual."""
+    stated = row.figure("requests")
+    if stated is None and (found := re.search(r"(\d+) requests", row.text("notes"))):
+        stated = float(found.group(1))
+    if stated and math.isfinite(concurrency):
+        return max(stated / concurrency, 1.0)
+    return WAVES.get(row.publisher, USUAL_WAVES)
+
+
 def percentile_of(row: TruthRow) -> float | None:
     """p90 -> 0.9; mean, median and unstated ones -> None (p50 stays 0.5)."""
     found = re.fullmatch(r"p(\d+(?:\.\d+)?)", row.text("percentile").lower())
@@ -261,7 +285,8 @@ def _asked(row: TruthRow, parts: Parts, protocol: Protocol) -> Lengths | Skipped
     prompt, output = row.figure("isl"), row.figure("osl")
     load = row.figure("concurrency_or_batch")
     if "range ratio 0.8" in row.text("notes") and prompt and output:
-        prompt, output = prompt * MIXED_RATIO, output * MIXED_RATIO
+        mean = (1.0 + MIXED_SHORTEST) / 2.0
+        prompt, output = prompt * mean, output * mean
     task = re.search(r"task=([\w-]+)", row.text("notes"))
     if task and task.group(1) in LENGTHS:
         usual = LENGTHS[task.group(1)]
@@ -321,8 +346,7 @@ def _variants(row: TruthRow, parts: Parts, asked: Lengths, catalog: Catalog) -> 
         chip,
         perf.formats_of(arch, parts.precision, kv_format(row, engine)),
         perf.Ranks(),
-        engine=file.engine_names.index(engine),
-        accelerator=file.accelerator_index(parts.accelerator),
+        engine=file.engine_names.index(perf.generation(engine, software_year(row, engine))),
         software_year=software_year(row, engine),
         untuned=untuned(row),
     )
@@ -354,8 +378,6 @@ def _cuts(row: TruthRow, parts: Parts, count: int, engine: str) -> Iterator[tupl
         yield perf.Ranks(per_stage if row.figure("ep") or tensor > per_stage else tensor, 1, stages), max(
             1.0, per_stage / tensor if tensor <= per_stage and not row.figure("ep") else 1.0
         )
-        if row.text("framework_version") == "1.0" and parts.card.transformer().experts and per_stage > 1:
-            yield perf.Ranks(1, per_stage, stages), 1.0
         return
     for exponent in range(per_stage.bit_length()):
         ranks = 2**exponent

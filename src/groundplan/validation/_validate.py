@@ -30,12 +30,14 @@ def kinds() -> Mapping[str, Kind]:
     """What can be validated; their modules load when they are used."""
     from groundplan.validation._control import control_kind
     from groundplan.validation._power import power_kind
+    from groundplan.validation._serving import serving_kind
     from groundplan.validation._training import training_kind
     from groundplan.validation._vision import vision_kind
 
     return {
         "control": control_kind(),
         "power": power_kind(),
+        "serving": serving_kind(),
         "training": training_kind(),
         "vision": vision_kind(),
     }

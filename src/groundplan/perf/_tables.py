@@ -1,0 +1,45 @@
+"""The kernel's integer step-time tables of one deployment."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from groundplan.kernel import StepTime
+from groundplan.perf._constants import Constants
+from groundplan.perf._steps import Work, decode_attention_s, prefill_attention_s, step_s
+from groundplan.perf._terms import Terms
+from groundplan.perf._types import PS_PER_S
+
+ONE = np.ones(1)
+
+
+def context_s(t: Terms, c: Constants) -> float:
+    """Seconds per cached token that a decode step reads in layers that see all of it (and, with MLA, multiplies)."""
+    far = decode_attention_s(t, c, ONE * 0.0, ONE) - decode_attention_s(t, c, ONE * 0.0, ONE * 0.0)
+    return float(far[0]) / float(t.stages) * float(t.stages) ** c.pipeline_exponent
+
+
+def pair_s(t: Terms, c: Constants) -> float:
+    """Seconds per query-key pair of prefill in layers that see the whole context."""
+    return float(prefill_attention_s(t, c, ONE * 0.0, ONE)[0]) / float(t.stages) * float(t.stages) ** c.pipeline_exponent
+
+
+def step_time(t: Terms, c: Constants, mean_context: float, max_batch: int, token_budget: int) -> StepTime:
+    """Decode for 0..max_batch sequences, prefill at powers of two up to the budget.
+
+    The reads of layers with a window are not linear in the context: they stand in the tables at `mean_context`.
+    """
+    slope = context_s(t, c)
+    batch = np.arange(1, max_batch + 1, dtype=float)
+    base = step_s(t, c, Work(batch, batch, batch * mean_context)) - slope * batch * mean_context
+    base_ps = np.maximum.accumulate(np.ceil(np.concatenate([[0.0], base]) * PS_PER_S)).astype(np.int64)
+    slopes = np.full(max_batch + 1, int(np.ceil(slope * PS_PER_S)), np.int64)
+    slopes[0] = 0
+    breaks = np.array([2**i for i in range(token_budget.bit_length())], np.int64)
+    reach = np.append(breaks, 2 * breaks[-1]).astype(float)
+    near = reach * np.minimum(float(t.window), mean_context)
+    seconds = step_s(t, c, Work(reach, reach * 0.0, 0.0, near)) - pair_s(t, c) * near
+    prefill_ps = np.maximum.accumulate(np.ceil(seconds * PS_PER_S)).astype(np.int64)
+    rise = np.diff(prefill_ps) // np.diff(reach.astype(np.int64))
+    pair_fs = int(np.ceil(pair_s(t, c) * PS_PER_S * 1000))
+    return StepTime(base_ps, slopes, breaks, prefill_ps[:-1], rise, pair_fs)

@@ -1,0 +1,123 @@
+"""Answers that no closed form gives: the load is replayed request by request on the kernel with the model's step times.
+
+Time to first token depends on the protocol first: how many requests, of how equal lengths, mean or percentile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundplan.kernel import (
+    EngineLimits,
+    EngineRun,
+    KernelError,
+    lognormal_lengths,
+    poisson_arrivals_ps,
+    simulate_closed,
+    simulate_engine,
+)
+from groundplan.perf import serving as perf
+from groundplan.validation._serving_rows import Case, Variant
+
+Floats = NDArray[np.float64]
+REPLAYED = frozenset({
+    "closed ttft", "closed e2e", "batch ttft", "open tpot", "open ttft", "open output_rate", "open e2e",
+    "single ttft",
+})  # fmt: skip
+SEED = 7
+TOKEN_BUDGET = 8192
+BLOCK_TOKENS = 16
+ENGINE_BATCH = 1024
+MOST_REQUESTS = 6000
+OPEN_REQUESTS = 1500
+OPEN_CV = 0.6
+"""Coefficient of variation of the lengths in chat traffic of which only means are known (assumed)."""
+PS_PER_S = 1e12
+
+
+def replayed(cases: Sequence[Case], constants: perf.Constants) -> Floats:
+    """Predictions [len(cases)] in the unit of each row; NaN where the load cannot be run at all."""
+    return np.array([_answer(case, constants) for case in cases], dtype=float)
+
+
+def _answer(case: Case, c: perf.Constants) -> float:
+    answers = [_variant(case, variant, c) for variant in case.variants]
+    known = [answer for answer in answers if answer is not None]
+    if not known:
+        return float("nan")
+    return (max if case.quantity.endswith("_rate") else min)(known)
+
+
+def _variant(case: Case, variant: Variant, c: perf.Constants) -> float | None:
+    try:
+        run = _run(case, variant, c)
+    except KernelError:
+        return None
+    if case.quantity == "output_rate":
+        return float(run.output_tokens.sum() / (run.finish_ps.max() / PS_PER_S)) * variant.replicas * case.factor
+    seconds = _seconds(case, run)
+    if case.quantity in ("ttft", "e2e"):
+        seconds = _first(case, variant, c, seconds)
+    chosen = np.mean(seconds) if case.percentile is None else np.quantile(seconds, case.percentile)
+    return float(chosen) * case.factor
+
+
+def _seconds(case: Case, run: EngineRun) -> Floats:
+    if case.quantity == "ttft":
+        return run.ttft_ps / PS_PER_S
+    if case.quantity == "e2e":
+        return (run.finish_ps - run.arrivals_ps) / PS_PER_S
+    return run.tpot_ps / PS_PER_S
+
+
+def _first(case: Case, variant: Variant, c: perf.Constants, seconds: Floats) -> Floats:
+    """What stands around the engine, and first steps of a mixture of experts, slower than its steady ones."""
+    front = float(c.front_s[int(variant.terms.engine)])
+    return front + seconds * (c.moe_prefill_factor if case.moe and case.quantity == "ttft" else 1.0)
+
+
+def _run(case: Case, variant: Variant, c: perf.Constants) -> EngineRun:
+    concurrency = max(1, round(case.concurrency / variant.replicas)) if np.isfinite(case.concurrency) else 1
+    batch = min(ENGINE_BATCH * int(variant.terms.data), TOKEN_BUDGET, concurrency if _closed(case) else ENGINE_BATCH)
+    step = perf.step_time(variant.terms, c, case.prompt + case.output / 2.0, batch, TOKEN_BUDGET)
+    if _closed(case):
+        count = max(concurrency, min(round(case.waves * concurrency), MOST_REQUESTS))
+        prompt, output = _uniform(case.prompt, case.output, case.spread, count)
+        limits = _limits(variant, prompt, output, batch)
+        return simulate_closed(prompt, output, step, limits, concurrency=concurrency)
+    prompt, output, arrivals = _chat(case.prompt, case.output, (case.rate_per_s or 1.0) / variant.replicas)
+    return simulate_engine(arrivals, prompt, output, step, _limits(variant, prompt, output, batch))
+
+
+def _closed(case: Case) -> bool:
+    return case.protocol != "open"
+
+
+def _limits(variant: Variant, prompt: NDArray[np.int64], output: NDArray[np.int64], batch: int) -> EngineLimits:
+    longest = int((prompt + output).max())
+    blocks = max(int(variant.terms.kv_tokens), longest) // BLOCK_TOKENS + 1
+    return EngineLimits(batch, TOKEN_BUDGET, blocks, BLOCK_TOKENS)
+
+
+@lru_cache(maxsize=256)
+def _uniform(prompt: float, output: float, spread: float, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Lengths between (1 - spread) and 1 of the longest, of these means."""
+    rng = np.random.default_rng(SEED)
+    low = 1.0 - spread
+    draws = rng.uniform(low, 1.0, (2, count)) * 2.0 / (1.0 + low)
+    lengths = np.maximum(np.rint(draws * np.array([[prompt], [output]])), 1).astype(np.int64)
+    return lengths[0], lengths[1]
+
+
+@lru_cache(maxsize=64)
+def _chat(
+    prompt: float, output: float, rate_per_s: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Lengths and Poisson arrivals of an open loop."""
+    prompts = lognormal_lengths(OPEN_REQUESTS, prompt, OPEN_CV, SEED, part=0)
+    outputs = lognormal_lengths(OPEN_REQUESTS, output, OPEN_CV, SEED, part=1)
+    return prompts, outputs, poisson_arrivals_ps(OPEN_REQUESTS, rate_per_s, SEED)
