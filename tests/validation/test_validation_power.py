@@ -10,6 +10,7 @@ from groundplan.perf.power import TokenUse, power_file
 from groundplan.validation import Skipped, TruthRow, read_truth, validate
 from groundplan.validation._calibrate_power import calibrate_power, power_table, tables
 from groundplan.validation._power import predict_power
+from groundplan.validation._power_predicted import at_predicted_point
 from groundplan.validation._power_rows import read_power_row
 
 CATALOG = Catalog.default()
@@ -145,3 +146,17 @@ def test_energy_of_an_image_is_power_times_its_share_of_the_batch():
             ("batch_latency_ms", "gpu_power_w_sum", "energy_per_image_joules")]  # fmt: skip
     _, power, energy = predict_power(rows, CATALOG)
     assert energy.value == pytest.approx(power.value * 40.0 / 4)
+
+
+def test_the_predicted_operating_point_keeps_the_batch_and_brings_its_own_step_time():
+    measured = read_power_row(_row(), CATALOG)
+    predicted = at_predicted_point(measured, CATALOG)
+    slow = at_predicted_point(read_power_row(_row(setting=SERVED["setting"]
+        .replace("itl_med_ms=8.0", "itl_med_ms=80.0")), CATALOG), CATALOG)  # fmt: skip
+    assert predicted.use == slow.use
+    assert 0.3 < predicted.use.read_use < 1.0
+    image = {"workload": "diffusion text-to-image black-forest-labs/FLUX.1-dev"}
+    drawn = read_power_row(_row(**image, setting="batch=4;steps=50;latency_s=40"), CATALOG)
+    assert isinstance(at_predicted_point(drawn, CATALOG), Skipped)
+    unknown = read_power_row(_row(workload="vLLM lm-arena-chat nobody/knows-8b"), CATALOG)
+    assert at_predicted_point(unknown, CATALOG) == Skipped("not in catalogue: model nobody/knows-8b")

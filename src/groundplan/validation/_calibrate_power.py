@@ -13,6 +13,7 @@ from groundplan.perf.power import ImageDraw, ImageUse, TokenDraw, TokenUse
 from groundplan.validation._calibration import Calibration, Column
 from groundplan.validation._fit import Fitted, Floats, Free, fit
 from groundplan.validation._outcome import Predicted, Scored, Skipped
+from groundplan.validation._power_predicted import at_predicted_point
 from groundplan.validation._power_rows import PowerRow, read_power_row
 from groundplan.validation._score import errors
 from groundplan.validation._splits import Mask, balanced_weights, conformal_factor, leave_one_out
@@ -111,7 +112,7 @@ def calibrate_power(rows: Sequence[TruthRow], catalog: Catalog, report: str | No
         constants += [replace(one, name=f"{name}.{one.name}") for one in fitted(table)]
         if report is not None:
             column, factor = _column(name, table)
-            columns.append(column)
+            columns += [column, *_at_predicted_points(name, table, factor, catalog)]
             factors.append((name, factor))
     publishers = tuple(sorted({row.row.publisher for row in read}))
     return Calibration("power", len(read), publishers, tuple(constants), tuple(columns), tuple(factors))
@@ -125,6 +126,17 @@ def _column(name: str, table: PowerTable) -> tuple[Column, float]:
     factor = conformal_factor(logs, list(models))
     kept = [row for row, mine in zip(table.rows, own, strict=True) if mine]
     return Column(name, said, errors(list(_scored(kept, logs, factor)))), factor
+
+
+def _at_predicted_points(name: str, table: PowerTable, factor: float, catalog: Catalog) -> list[Column]:
+    """The same constants where step time and rate come from the serving model: both models' errors together."""
+    own = [row for row in table.rows if name == f"{row.family}.{row.part.id}"]
+    found = [at for row in own if not isinstance(at := at_predicted_point(row, catalog), Skipped)]
+    if not found:
+        return []
+    values, near = np.array([one.value for one in fitted(table)]), power_table(found)
+    scored = list(_scored(near.rows, near.log_errors(values), factor))
+    return [Column(name, "in sample, at the predicted operating point", errors(scored))]
 
 
 def _split(name: str, table: PowerTable) -> tuple[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,16 +66,36 @@ def read_power_row(row: TruthRow, catalog: Catalog) -> PowerRow | Skipped:
         return missing_input("n_gpus")
     if None in (chip.tdp_w, chip.idle_w, chip.mem_bw_gb_per_s, chip.dense_bf16_tflops):
         return missing_input(f"{part}: TDP, idle draw, bandwidth or bf16 peak")
-    cells = dict(pair.split("=", 1) for pair in row.text("setting").split(";") if "=" in pair)
-    stated = TruthRow(row.number, cells)
+    setting = setting_of(row)
     if engine == "diffusion":
-        return _image_row(row, stated, chip, model, count)
+        return _image_row(row, setting.row, chip, model, count)
     family: Family = "media" if task in MEDIA_TASKS else "text"
-    use = _token_use(stated, task, chip, _card(model, catalog), count)
+    use = token_use(setting, chip, card_of(model, catalog), count)
     return use if isinstance(use, Skipped) else PowerRow(row, chip, family, model, count, use)
 
 
-def _card(model: str, catalog: Catalog) -> ModelCard | None:
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The operating point in a row's `setting`, cell by cell, and the prompt of its task."""
+
+    row: TruthRow
+    prompt_tokens: float
+
+    @property
+    def cells(self) -> Mapping[str, str]:
+        """Name to text."""
+        return self.row.cells
+
+
+def setting_of(row: TruthRow) -> Setting:
+    """The cells of `name=value;name=value`."""
+    cells = dict(pair.split("=", 1) for pair in row.text("setting").split(";") if "=" in pair)
+    task = [*row.text("workload").split(" "), "", ""][1]
+    return Setting(TruthRow(row.number, cells), PROMPT_TOKENS.get(task, PROMPT_TOKENS["lm-arena-chat"]))
+
+
+def card_of(model: str, catalog: Catalog) -> ModelCard | None:
+    """The card of a checkpoint, format endings and all; None where the catalogue has none."""
     found = catalog.find_model(model)
     return catalog.model(found.id) if found else None
 
@@ -92,9 +113,9 @@ def _image_row(row: TruthRow, stated: TruthRow, chip: Accelerator, model: str, c
     return PowerRow(row, chip, "image", model, count, use)
 
 
-def _token_use(
-    stated: TruthRow, task: str, chip: Accelerator, card: ModelCard | None, count: int
-) -> TokenUse | Skipped:
+def token_use(setting: Setting, chip: Accelerator, card: ModelCard | None, count: int) -> TokenUse | Skipped:
+    """What one of `count` accelerators does, from batch, step time and rate."""
+    stated = setting.row
     names = ("avg_batch", "tok_s", "itl_med_ms", "active_b", "total_b", "out_len")
     batch, rate, itl_ms, active, total, output = (stated.figure(name) for name in names)
     if not batch or not rate or not itl_ms or not active or not total or output is None:
@@ -102,7 +123,7 @@ def _token_use(
     if (precision := FORMATS.get(stated.text("prec"))) is None:
         return missing_input(f"precision {stated.text('prec') or '(blank)'}")
     decode_s = itl_ms / 1e3
-    context = PROMPT_TOKENS.get(task, PROMPT_TOKENS["lm-arena-chat"]) + output / 2.0
+    context = setting.prompt_tokens + output / 2.0
     read = _weights_read_b(card, active, total, batch) * 1e9 * BYTES[precision]
     read += batch * context * _kv_bytes(card, active, context)
     return TokenUse(
