@@ -81,7 +81,8 @@ def test_shipped_constants_on_the_visible_table(shared):
 
 def test_models_left_out_meet_the_goal(shared):
     rows = [r for r in read_truth(shared / "truth" / "energy.csv") if not r.text("workload").startswith("diffusion")]
-    scored = {one.rows: one.errors for one in calibrate_power(rows, CATALOG, "leave-one-publisher-out").columns}
+    columns = calibrate_power(rows, CATALOG, "leave-one-publisher-out").columns
+    scored = {one.rows: one.errors for one in columns if one.scored == "model left out"}
     assert scored["text.h100-sxm"].mape <= 0.10
     assert scored["text.b200"].mape <= 0.12
     assert min(scored[f"text.{part}"].coverage_90 for part in ("h100-sxm", "b200")) >= 0.9
