@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import statistics
 from itertools import pairwise
-from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,78 +12,61 @@ from perf_cases import CATALOG, finetune, pretrain
 
 from groundplan.perf import operating_points
 from groundplan.perf._chip import chip_of
-from groundplan.perf._training import Gang, TrainedModel, tokens_per_s, trained_model, training_memory_gb
-
-TRUTH = Path(__file__).resolve().parents[3] / "shared" / "truth" / "training.csv"
-SERVERS = {"H100-80GB-SXM": "hgx-h100-8", "H100": "hgx-h100-8", "H200": "hgx-h200-8", "B200": "hgx-b200-8"}
-SERVERS |= {"A100-80GB-SXM": "hgx-a100-8", "A100-80GB": "hgx-a100-8"}
+from groundplan.perf._train_shape import total_params
+from groundplan.perf._training import Gang, fits_of, trained_model
 
 
 def _points(workload, server):
     return operating_points(workload, CATALOG.server(server), CATALOG)
 
 
-def _speed(workload, server, gang, *, recompute=False):
+def _fit(workload, server, gang):
     row = CATALOG.server(server)
-    model, chip = trained_model(CATALOG.model(workload.model)), chip_of(row, CATALOG)
-    return tokens_per_s(workload, model, chip, row, gang, recompute=recompute)
+    model = trained_model(CATALOG.model(workload.model))
+    return fits_of(workload, model, row, chip_of(row, CATALOG), (gang,))[0]
 
 
 def test_work_of_a_token_by_hand():
     model = trained_model(CATALOG.model("llama-3.1-8b"))
-    attention = 3 * 2 * 32 * 4096 * 4096
-    assert model.token_flop(4096, lora=False) == pytest.approx(6 * 8.03e9 + attention, rel=0.001)
-    assert model.token_flop(4096, lora=True) == pytest.approx(1.04 * (4 * 8.03e9 + attention * 2 / 3), rel=0.001)
+    weights = 8.03e9 - 128256 * 4096  # an embedding is looked up, not multiplied
+    attention = 2 * 32 * 4096 * 4096
+    assert model.token_flop(4096, lora=False) == pytest.approx(3 * (2 * weights + attention), rel=0.001)
+    assert model.token_flop(4096, lora=True) == pytest.approx(2 * (2 * weights + attention), rel=0.001)
 
 
 def test_states_are_sixteen_bytes_a_parameter_shared_by_the_gang():
-    model, chip = trained_model(CATALOG.model("llama-3.1-8b")), chip_of(CATALOG.server("hgx-h200-8"), CATALOG)
-    full = [training_memory_gb(model, chip, n, 4096, lora=False, recompute=True) for n in (1, 8)]
-    assert full[0]["weights"] == pytest.approx(16 * 8.03, rel=0.001)
-    assert full[1]["weights"] == pytest.approx(2 * 8.03, rel=0.001)
-    lora = training_memory_gb(model, chip, 1, 4096, lora=True, recompute=True)
-    assert lora["weights"] == pytest.approx((2 + 0.16) * 8.03, rel=0.001)
-    lazy = training_memory_gb(model, chip, 8, 4096, lora=False, recompute=False)
-    assert lazy["activations"] > full[1]["activations"]
+    work = finetune("llama-3.1-8b", "sft")
+    alone, eight = (_fit(work, "hgx-h200-8", Gang(n, 1)).memory_gb for n in (1, 8))
+    assert alone["weights"] == pytest.approx(16 * 8.03, rel=0.001)
+    assert eight["weights"] == pytest.approx(2 * 8.03, rel=0.001)
+    adapters = _fit(finetune("llama-3.1-8b"), "hgx-h200-8", Gang(1, 1)).memory_gb
+    assert adapters["weights"] == pytest.approx((2 + 0.08) * 8.03, rel=0.001)
+
+
+def test_a_fit_keeps_a_fifth_in_reserve():
+    gb = _fit(finetune("llama-3.1-8b"), "hgx-h100-8", Gang(8, 1)).memory_gb
+    peak = gb["weights"] + gb["activations"] + 4.0  # the process itself holds 4 GB
+    assert gb["total"] == pytest.approx(1.2 * peak, rel=0.001)
+    assert gb["total"] == pytest.approx(sum(gb[k] for k in ("weights", "kv", "activations", "reserve")), abs=0.001)
+
+
+def test_a_robot_policy_trains_all_its_towers():
+    card = CATALOG.model("pi0")
+    assert float(total_params(trained_model(card).shape)) == pytest.approx(card.weights_params(), rel=0.001)
 
 
 def test_published_speed_of_a_known_gang():
-    # torchtitan, benchmarks/llama3_h100_202412: Llama 3 8B, 8 H100 (500 W parts), FSDP, sequence 8192
+    # torchtitan, benchmarks/llama3_h100_202412: Llama 3 8B, 8 H100 of 500 W with FlashAttention 2, FSDP and compile,
+    # sequence 8192: 6,667 tokens/s each. A 700 W part with kernels of 2026 is 1.1 to 1.6 times faster.
     work = pretrain("llama-3-8b", 1e12).model_copy(update={"sequence_tokens": 8192})
-    assert 0.67 < _speed(work, "hgx-h100-8", Gang(8, 1)) / 8 / 5762 < 1.5
-
-
-def _measured_rows():
-    for row in csv.DictReader(TRUTH.open(encoding="utf-8")):
-        wanted = row["kind"] == "pretrain" and row["metric"] == "tokens_per_s_per_gpu" and row["precision"] == "bf16"
-        shaped = all(row[name] for name in ("params_total", "layers", "hidden", "vocab", "seq_len"))
-        if wanted and shaped and not row["experts"] and row["accelerator"] in SERVERS:
-            yield row
-
-
-def _predicted_per_accelerator(row):
-    params, hidden = float(row["params_total"]), int(row["hidden"])
-    model = TrainedModel(params, params, int(row["layers"]), hidden, int(row["vocab"]), hidden, 0, 2.0)
-    count, server = int(row["n_accelerators"]), CATALOG.server(SERVERS[row["accelerator"]])
-    gang = Gang(8, count // 8) if count >= 8 else Gang(count, 1)
-    work = pretrain("llama-3.1-8b", 1e12).model_copy(update={"sequence_tokens": int(row["seq_len"])})
-    again = row["recompute"] == "full"
-    return tokens_per_s(work, model, chip_of(server, CATALOG), server, gang, recompute=again) / gang.ranks
-
-
-@pytest.mark.skipif(not TRUTH.exists(), reason="measured rows are not part of the repository")
-def test_published_dense_rows_within_a_factor_of_two():
-    rows = [row for row in _measured_rows() if float(row["params_total"]) > 2e9]
-    ratios = [_predicted_per_accelerator(row) / float(row["value"]) for row in rows]
-    assert len(ratios) >= 30
-    assert 0.67 < statistics.median(ratios) < 1.5
-    assert sum(0.5 < ratio < 2.0 for ratio in ratios) / len(ratios) > 0.9
+    assert 1.1 < _fit(work, "hgx-h100-8", Gang(8, 1)).tokens_per_s / 8 / 6667 < 1.6
 
 
 def test_memory_decides_the_smallest_gang():
     assert _points(finetune("exaone-4.0-32b"), "hgx-h200-8").points[0].slots_per_replica == 1
-    assert _points(finetune("exaone-4.0-32b"), "l40s-8").points[0].slots_per_replica == 2
-    # 16 bytes x 70.6e9 / 16 ranks = 70.6 GB, and activations, logits and reserve do not fit beside it
+    # on two L40S: 33.3 GB of weights, 4.0 of the process and about 10 of activations, times 1.2, is above 48.4 GB
+    assert _points(finetune("exaone-4.0-32b"), "l40s-8").points[0].slots_per_replica == 4
+    # 16 bytes x 70.6e9 / 16 ranks = 70.6 GB, and activations, logits and margin do not fit beside it
     full = _points(finetune("llama-3.1-70b", "sft"), "hgx-h100-8").points
     assert (full[0].nodes_per_replica, full[0].slots_per_replica) == (4, 8)
     for point in full:
@@ -136,7 +117,20 @@ def test_no_gang_beats_its_peak(model, server, nodes, lora):
     work = finetune(model, "lora" if lora else "sft")
     gang, row = Gang(8, nodes), CATALOG.server(server)
     chip, trained = chip_of(row, CATALOG), trained_model(CATALOG.model(model))
-    rate = _speed(work, server, gang)
-    assert rate * trained.token_flop(4096, lora=lora) < gang.ranks * chip.flop_per_s("bf16")
-    assert _speed(work, server, gang, recompute=True) < rate
-    assert _speed(work, server, Gang(8, 2 * nodes)) > rate
+    found, twice = (_fit(work, server, g) for g in (gang, Gang(8, 2 * nodes)))
+    assert found.tokens_per_s * trained.token_flop(4096, lora=lora) < gang.ranks * chip.flop_per_s("bf16")
+    if found.fits:
+        assert twice.fits
+        assert twice.tokens_per_s > found.tokens_per_s
+        assert twice.memory_gb["weights"] < found.memory_gb["weights"]
+
+
+def test_intervals_are_wider_where_no_row_measures_the_part_or_experts_route():
+    def factor(model, server):
+        return _points(finetune(model), server).points[0].error_high_factor
+
+    dense, experts = factor("llama-3.1-8b", "hgx-h100-8"), factor("qwen3-30b-a3b", "hgx-h100-8")
+    assert 1.0 < dense < factor("llama-3.1-8b", "ascend-910b-8")
+    assert dense < experts
+    low = _points(finetune("llama-3.1-8b"), "hgx-h100-8").points[0].error_low_factor
+    assert np.isclose(low * dense, 1.0)

@@ -35,6 +35,10 @@ class MemoryRecipe:
     """Optimiser states and master weights, per parameter that a rank updates."""
     gradients_stay: Column
     """1 = gradient buffers live through the whole step; 0 = they are made in the backward pass and freed."""
+    fused_gate: Column
+    """1 = a gated block keeps gate, up and product; 0 = also what the activation made of the gate."""
+    input_bytes: Column
+    """Of what a product keeps of its input: 2, or 1 where products are in eight bits or fewer."""
     norm_bytes: Column
     """Extra copies of the hidden state that eager kernels keep, per hidden unit and token of a layer."""
     loss_bytes: Column
@@ -73,6 +77,8 @@ def memory_recipe(stack: Stack, profile: Profile) -> MemoryRecipe:
         gradient_bytes=said["gradient_bytes"],
         state_bytes=said["state_bytes"],
         gradients_stay=said["gradients_stay"],
+        fused_gate=said["fused_gate"],
+        input_bytes=ACTIVATION,
         norm_bytes=said["eager_norm_bytes"] if stack.eager else said["norm_bytes"],
         loss_bytes=said["loss_bytes"],
         quantised=0.0,
@@ -95,12 +101,14 @@ def layer_bytes(shape: TrainShape, lay: Layout, recipe: MemoryRecipe) -> Floats:
         latent, shape.heads * (np.asarray(shape.nope_dim) + shape.rope_dim), shape.heads * np.asarray(shape.head_dim)
     )
     keys = np.where(latent, query, np.asarray(shape.kv_heads) * shape.head_dim)
-    inputs = 2.0 * np.asarray(shape.ffn_inputs)
-    wide = (2.0 * ACTIVATION + np.asarray(recipe.norm_bytes) / 2.0) * np.asarray(shape.hidden) / spread
+    gates = np.asarray(shape.ffn_inputs)
+    unfused = np.where(np.asarray(recipe.fused_gate) > 0, 0.0, gates - 1.0)
+    inner = ACTIVATION * (gates + unfused) + recipe.input_bytes
+    entering = np.asarray(recipe.input_bytes)
+    wide = (ACTIVATION + entering + np.asarray(recipe.norm_bytes) / 2.0) * np.asarray(shape.hidden) / spread
     attention = ACTIVATION * 2.0 * (query + keys) / tp
-    dense = ACTIVATION * inputs * shape.ffn / tp
-    shared = ACTIVATION * inputs * shape.shared_ffn / tp
-    routed = ACTIVATION * np.asarray(shape.top_k) * (inputs * shape.moe_ffn + 2.0 * np.asarray(shape.hidden)) / tp
+    dense, shared = inner * shape.ffn / tp, inner * shape.shared_ffn / tp
+    routed = np.asarray(shape.top_k) * (inner * shape.moe_ffn + 2.0 * entering * np.asarray(shape.hidden)) / tp
     state = ACTIVATION * 3.0 * (np.asarray(shape.state_width_in) + shape.state_inner) / tp
     per_token = (
         np.asarray(shape.attention_blocks) * (wide + attention)

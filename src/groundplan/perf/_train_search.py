@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import product
 
 import numpy as np
@@ -95,6 +95,7 @@ def best_mapping(
         raise wrong("precision", refused.refusal.why, "choose a precision that the part multiplies") from None
     every = candidates(shape, cluster, job)
     recipe = memory_recipe(profile.stack(job.stack), profile)
+    recipe = replace(recipe, input_bytes=2.0 if job.precision == "bf16" else 1.0)
     used = memory_bytes(shape, every, recipe)
     fits = used * profile.intervals["fits"] <= cluster.part.memory_bytes * USABLE
     if not fits.any():
