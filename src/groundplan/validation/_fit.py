@@ -70,5 +70,4 @@ def fit(free: Sequence[Free], log_ratios: LogRatios, weights: Floats, noise: flo
 
 def pseudo_huber(residual: Floats) -> Floats:
     """Signed root of the pseudo-Huber loss: near `residual` where small, growing as its square root beyond 3."""
-    loss = 2.0 * OUTSIDE**2 * (np.sqrt(1.0 + (residual / OUTSIDE) ** 2) - 1.0)
-    return np.sign(residual) * np.sqrt(loss)
+    return residual * np.sqrt(2.0 / (1.0 + np.sqrt(1.0 + (residual / OUTSIDE) ** 2)))
