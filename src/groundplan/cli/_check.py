@@ -36,6 +36,9 @@ def check_file(file: Path, *, as_json: bool, quick: bool) -> None:
     elif not quick:
         rows = [[rule, f"{entry['count']:,}", entry["example"]] for rule, entry in found["refusals"].items()]
         screen.print(table("Refused before planning", ["rule", "> cells", "for instance"], rows))
+    if moves := found.get("refused_moves"):
+        rows = [[row["existing"], row["to"], row["rule"], row["why"]] for row in moves]
+        screen.print(table("Moves of existing nodes refused", ["nodes", "to", "rule", "why"], rows))
 
 
 def _sizes(factory: Factory) -> dict[str, int]:
@@ -60,4 +63,5 @@ def _built(loaded: LoadedSpec, catalog: Catalog) -> dict[str, Any]:
     counts = Counter(row.rule for row in problem.refusals)
     first = {row.rule: row.why for row in reversed(problem.refusals)}
     refusals = {rule: {"count": count, "example": first[rule]} for rule, count in counts.most_common()}
-    return {"sizes": _sizes(loaded.factory) | sizes, "refusals": refusals}
+    moves = [row.model_dump() for row in problem.refused_moves]
+    return {"sizes": _sizes(loaded.factory) | sizes, "refusals": refusals, "refused_moves": moves}
