@@ -97,6 +97,14 @@ def test_moved_nodes_need_spares_as_bought_ones_do():
     assert sized(replace(pool, transfers=()), 50, critical=True).spare_nodes == 1
 
 
+def test_spares_are_those_of_the_nodes_that_could_ever_stand_there():
+    """Two old nodes are all that moves could bring: one of them is kept free, whatever 50 nodes would ask for."""
+    pool = _pool(purchases=[], existing=_estate(), sites=_annex(usable_kw=9e3))
+    assert sized(pool, 50, critical=True).spare_nodes == spare_nodes(2, 0.5) == 1
+    feed = _pool(purchases=[{**VALUES["purchases"][0], "deliveries": [], "lot_nodes": 1}], existing=_estate())
+    assert sized(feed, 500, critical=True).spare_nodes == 1  # 30 kW at a PUE of 1.4 feed two
+
+
 def test_a_pool_is_stocked_from_the_first_arrival_to_the_end_of_life():
     lasting = [{**_estate(lead_months=12)[0], "bought_month": "2026-01"}]
     problem = problem_of(rich(existing=lasting, purchases=[buy for buy in VALUES["purchases"] if buy["id"] != "buy8"]))

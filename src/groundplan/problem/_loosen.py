@@ -18,7 +18,10 @@ Model = TypeVar("Model", bound=Strict)
 
 
 def roomy(problem: Problem) -> Problem:
-    """Pools as large as their work, whatever power, deliveries and quotas say; those stand in rows of their own."""
+    """Pools as large as their work, whatever power, deliveries and quotas say; those stand in rows of their own.
+
+    Spares are those of pools of that size, since what gives may let them grow.
+    """
     free = sized_pools(
         tuple(_free(pool) for pool in problem.pools),
         problem.calendar,
@@ -27,10 +30,8 @@ def roomy(problem: Problem) -> Problem:
         problem.cells,
         problem.batch_cells,
     )
-    nodes = [max(mine.max_nodes, large.max_nodes) for mine, large in zip(problem.pools, free, strict=True)]
-    return replace(
-        problem, pools=tuple(replace(pool, max_nodes=most) for pool, most in zip(problem.pools, nodes, strict=True))
-    )
+    pairs = zip(problem.pools, free, strict=True)
+    return replace(problem, pools=tuple(_at_least(mine, large) for mine, large in pairs))
 
 
 def unmetered(problem: Problem) -> Problem:
@@ -45,6 +46,11 @@ def unmetered(problem: Problem) -> Problem:
         for pool in problem.pools
     )
     return replace(problem, pools=tuple(pools))
+
+
+def _at_least(pool: Pool, other: Pool) -> Pool:
+    nodes, spare = max(pool.max_nodes, other.max_nodes), max(pool.spare_nodes, other.spare_nodes)
+    return replace(pool, max_nodes=nodes, spare_nodes=spare)
 
 
 def _free(pool: Pool) -> Pool:

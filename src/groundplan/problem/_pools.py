@@ -179,13 +179,15 @@ def _under_law(
 
 
 def sized(pool: Pool, useful_nodes: int, critical: bool) -> Pool:
-    """The pool with its node bound and its spares."""
-    spare = _spares(pool, useful_nodes + 2) if critical else 0
-    bound = useful_nodes + spare
-    if pool.own:
-        bound = min(bound, _power_bound(pool), _delivery_bound(pool))
-    else:
-        bound = min(bound, sum(rental.offer.quota_nodes for rental in pool.rentals))
+    """The pool with its node bound and its spares: those of as many nodes as would be useful.
+
+    Where nodes may move in, those of no more than could ever stand there: a few moved nodes must not be all spare.
+    """
+    room = min(_power_bound(pool), _delivery_bound(pool)) if pool.own else useful_nodes
+    largest = min(useful_nodes + 2, room) if pool.transfers else useful_nodes + 2
+    spare = _spares(pool, largest) if critical else 0
+    quota = sum(rental.offer.quota_nodes for rental in pool.rentals)
+    bound = min(useful_nodes + spare, room if pool.own else quota)
     owned = sum(x.nodes_count for x in pool.existing)
     rest = max(bound - owned, 0)
     lot = pool.purchase.lot_nodes if pool.purchase else 1
