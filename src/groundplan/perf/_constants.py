@@ -91,8 +91,10 @@ class ServingFile:
         """The numbers as arrays; `values` of `values()`'s names, else those of the file."""
         v = self.values() if values is None else values
         shares = {fmt: v.get(f"gemm_{fmt}_share", v["gemm_bf16_share"]) for fmt in FORMATS}
-        plain = {name: v[name] for name in self.shared if not name.startswith("gemm_")}
-        by_engine = {name: np.array([v[f"{e}.{name}"] for e in self.engines]) for name in ENGINE_CONSTANTS}
+        plain: dict[str, Any] = {name: v[name] for name in self.shared if not name.startswith("gemm_")}
+        by_engine: dict[str, Any] = {
+            name: np.array([v[f"{e}.{name}"] for e in self.engines]) for name in ENGINE_CONSTANTS
+        }
         return Constants(gemm_share=np.array([shares[fmt] for fmt in FORMATS]), **plain, **by_engine)
 
 

@@ -12,10 +12,13 @@ import numpy as np
 from groundplan.catalog import BITS, Catalog, ModelCard, Server, TransformerArch
 from groundplan.kernel import EngineLimits, StepTime
 from groundplan.perf._chip import Chip, chip_of
-from groundplan.perf._engine import Engine
+from groundplan.perf._constants import serving_file
+from groundplan.perf._engine import Engine, engine_of
 from groundplan.perf._power import Draw, replica_draw
-from groundplan.perf._profile import DENSE_ERROR, MOE_ERROR, EngineProfile
+from groundplan.perf._profile import EngineSettings
+from groundplan.perf._room import CONTEXT_BYTES, activation_bytes, kv_bytes, weight_bytes
 from groundplan.perf._shape import Shape
+from groundplan.perf._terms import Ranks, Served, formats_of
 from groundplan.perf._types import PS_PER_MS, EngineService, OperatingPoint, Refusal, Refused, short_of
 from groundplan.spec import Lengths, LlmWorkload
 
@@ -93,18 +96,14 @@ class Memory:
 
 def memory(engine: Engine, max_batch: int, token_budget: int) -> Memory:
     """Accounting of one accelerator: weights, step activations, logits, the engine's reserve, KV in bf16."""
-    shape, ranks = engine.shape, engine.tensor_parallel
-    arch = shape.arch
-    wide = max(arch.ffn, (arch.experts_active + arch.experts_shared) * arch.moe_ffn)
-    activations = token_budget * (8.0 * arch.hidden + 3.0 * wide / ranks) * 2.0
-    logits = max_batch * arch.vocab * 4.0 / ranks
+    shape, ranks, served = engine.shape, engine.tensor_parallel, engine.served
     available = engine.chip.memory_bytes
     return Memory(
-        weights=shape.weight_bytes(engine.precision) / (ranks * engine.stages),
-        activations=activations + logits,
-        reserve=(1.0 - engine.profile.memory_share) * available,
+        weights=weight_bytes(shape, served),
+        activations=activation_bytes(shape.arch, served, token_budget, max_batch) + CONTEXT_BYTES,
+        reserve=(1.0 - engine.settings.memory_share) * available,
         available=available,
-        kv_bytes_per_token=shape.kv_bytes_per_token / (shape.kv_shards(ranks) * engine.stages),
+        kv_bytes_per_token=kv_bytes(shape, served.formats) / (shape.kv_shards(ranks) * engine.stages),
     )
 
 
@@ -134,7 +133,8 @@ def saturate(engine: Engine, workload: LlmWorkload, batch: int, token_budget: in
     room = max(token_budget - decoding, 1.0)
     tokens = count * prompt
     base = float(engine.decode_base_s(np.array([max(decoding, 1e-9)]))[0]) if decoding >= 1e-9 else 0.0
-    mixed = np.maximum(base, engine.dense_s(np.minimum(tokens, room) + decoding)) * np.maximum(tokens / room, 1.0)
+    mixed = np.maximum(base, engine.dense_s(np.minimum(tokens, room) + decoding, batch))
+    mixed = mixed * np.maximum(tokens / room, 1.0)
     mixed[0] = base
     pairs = starts * prompt**2 * (1.0 + workload.prompt.cv**2) / 2.0
     context = decoding * mean_context_tokens(workload)
@@ -151,7 +151,7 @@ def batch_grid(most: int) -> list[int]:
 def best_batch(engine: Engine, workload: LlmWorkload, most: int, token_budget: int) -> Saturation | None:
     """The fastest saturated batch whose mean step stays inside the TPOT level; None when not even batch 1 does."""
     level_s = workload.service_level.tpot_ms / 1e3
-    limit_s = level_s * engine.profile.tpot_margin_share
+    limit_s = level_s * engine.settings.tpot_margin_share
     found = [saturate(engine, workload, size, token_budget) for size in batch_grid(most)]
     inside = (s for s in found if s.step_s <= (limit_s if s.batch > 1 else level_s))
     return max(inside, key=lambda s: s.requests_per_s, default=None)
@@ -219,10 +219,17 @@ def _attempt(
 def _engine(workload: LlmWorkload, server: Server, chip: Chip, card: ModelCard, precision: str, cut: Layout) -> Engine:
     if cut.nodes > 1 and server.nic_gb_per_s is None:
         raise Refused("missing-figure", f"{server.id} has no nic_gb_per_s: a replica over {cut.nodes} nodes needs it")
-    nic = (server.nic_gb_per_s or 1.0) * 1e9 / chip.per_node
-    profile = EngineProfile()
-    shape, cap = Shape(card.transformer(), mean_context_tokens(workload)), profile.batch_cap(chip.row.memory_gb or 0.0)
-    return Engine(shape, chip, precision, cut.tensor_parallel, cut.stages, cut.nodes, nic, cap, profile)
+    arch, settings = card.transformer(), EngineSettings()
+    served = Served(
+        chip,
+        formats_of(arch, precision),
+        Ranks(cut.tensor_parallel, 1, cut.stages, cut.nodes),
+        nic_bytes_per_s=(server.nic_gb_per_s or 1.0) * 1e9 / chip.per_node,
+        engine=serving_file().engine_names.index(settings.engine),
+        software_year=settings.software_year,
+        untuned=settings.untuned,
+    )
+    return engine_of(Shape(arch, mean_context_tokens(workload)), served, precision, settings)
 
 
 def _name(precision: str, layout: Layout) -> str:
@@ -255,20 +262,20 @@ def _point(
     full = _within_level(engine, workload, most, budget, where)
     step = engine.step_time(full.batch, budget)
     latency = _unloaded_ms(workload, step, budget, where)
-    block = engine.profile.block_tokens
+    block = engine.settings.block_tokens
     limits = EngineLimits(full.batch, budget, room.kv_tokens // block, block)
     longest = min(card.context_tokens or NO_WINDOW, limits.kv_blocks * block)
     read_use = engine.step_bytes(full.tokens, full.context_tokens) / full.step_s / engine.chip.read_bytes_per_s
     peak = engine.chip.flop_per_s(engine.compute_format)
     flop_use = engine.step_flop(full.tokens, full.pairs) / full.step_s / peak
     draw = _draw(server, catalog, engine, full, workload.output.mean_tokens)
-    low, high = MOE_ERROR if engine.shape.moe_layers else DENSE_ERROR
+    spread = serving_file().intervals["rate moe" if engine.shape.moe_layers else "rate dense"]
     return OperatingPoint(
         id=f"{workload.id}@{server.id}/{_name(precision, cut)}-b{full.batch}",
         workload=workload.id,
         server=server.id,
         model=card.id,
-        engine=engine.profile.name,
+        engine=engine.settings.name,
         precision=precision,
         slots_per_replica=cut.slots,
         nodes_per_replica=cut.nodes,
@@ -276,8 +283,8 @@ def _point(
         dynamic_kw=draw.mean_kw,
         latency_ms=latency,
         memory_gb=room.in_gb(),
-        error_low_factor=low,
-        error_high_factor=high,
+        error_low_factor=1.0 / spread,
+        error_high_factor=spread,
         why=_binding(full, most, engine.head_rows, read_use, flop_use),
         peak_kw=draw.peak_kw,
         service=EngineService(step, limits, longest),

@@ -45,7 +45,7 @@ def weight_bytes(shape: Shape, served: Served) -> float:
 def activation_bytes(arch: TransformerArch, served: Served, tokens: float, sequences: float) -> float:
     """Largest live activations of a step of this many tokens, and fp32 logits."""
     wide = max(arch.ffn, (arch.experts_active + arch.experts_shared) * arch.moe_ffn)
-    step = tokens * (8.0 * arch.hidden + 3.0 * wide / served.ranks.tensor) * 2.0
+    step = tokens * (4.0 * arch.hidden + 2.0 * wide / served.ranks.tensor) * 2.0
     return step + sequences * arch.vocab * 4.0 / served.ranks.tensor
 
 

@@ -50,7 +50,7 @@ def alone_s(t: Terms, c: Constants, prompts: Floats, prompt: Floats) -> Floats:
 
 
 def batch_in_memory(t: Terms, asked: Asked, reserved_output: Floats) -> Floats:
-    """Sequences whose cache fits, at least 1; `reserved_output` = share of the output held on average (1 = reserved)."""
+    """Sequences whose cache fits, at least 1; `reserved_output` = share of the output held on average."""
     return np.maximum(t.kv_tokens / (asked.prompt + reserved_output * asked.output), 1.0)
 
 

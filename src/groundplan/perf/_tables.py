@@ -6,6 +6,7 @@ import numpy as np
 
 from groundplan.kernel import StepTime
 from groundplan.perf._constants import Constants
+from groundplan.perf._shape import Floats
 from groundplan.perf._steps import Work, decode_attention_s, prefill_attention_s, step_s
 from groundplan.perf._terms import Terms
 from groundplan.perf._types import PS_PER_S
@@ -21,7 +22,16 @@ def context_s(t: Terms, c: Constants) -> float:
 
 def pair_s(t: Terms, c: Constants) -> float:
     """Seconds per query-key pair of prefill in layers that see the whole context."""
-    return float(prefill_attention_s(t, c, ONE * 0.0, ONE)[0]) / float(t.stages) * float(t.stages) ** c.pipeline_exponent
+    return (
+        float(prefill_attention_s(t, c, ONE * 0.0, ONE)[0]) / float(t.stages) * float(t.stages) ** c.pipeline_exponent
+    )
+
+
+def prefill_s(t: Terms, c: Constants, mean_context: float, tokens: Floats, max_batch: int) -> Floats:
+    """Seconds of steps of this many tokens, what grows with pairs left out; as many of them decode as may."""
+    near = tokens * np.minimum(float(t.window), mean_context)
+    decode = np.minimum(tokens, float(max_batch))
+    return step_s(t, c, Work(tokens, np.minimum(decode, tokens - 1.0), 0.0, near)) - pair_s(t, c) * near
 
 
 def step_time(t: Terms, c: Constants, mean_context: float, max_batch: int, token_budget: int) -> StepTime:
@@ -36,10 +46,9 @@ def step_time(t: Terms, c: Constants, mean_context: float, max_batch: int, token
     slopes = np.full(max_batch + 1, int(np.ceil(slope * PS_PER_S)), np.int64)
     slopes[0] = 0
     breaks = np.array([2**i for i in range(token_budget.bit_length())], np.int64)
-    reach = np.append(breaks, 2 * breaks[-1]).astype(float)
-    near = reach * np.minimum(float(t.window), mean_context)
-    seconds = step_s(t, c, Work(reach, reach * 0.0, 0.0, near)) - pair_s(t, c) * near
+    reach = np.append(breaks, 2 * breaks[-1])
+    seconds = prefill_s(t, c, mean_context, reach.astype(float), max_batch)
     prefill_ps = np.maximum.accumulate(np.ceil(seconds * PS_PER_S)).astype(np.int64)
-    rise = np.diff(prefill_ps) // np.diff(reach.astype(np.int64))
+    rise = np.diff(prefill_ps) // np.diff(reach)
     pair_fs = int(np.ceil(pair_s(t, c) * PS_PER_S * 1000))
     return StepTime(base_ps, slopes, breaks, prefill_ps[:-1], rise, pair_fs)

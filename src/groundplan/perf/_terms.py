@@ -126,8 +126,6 @@ class Terms:
     """0 = scale-up link, 1 = PCIe or network."""
     kv_tokens: Floats
     """Tokens of context whose cache the replica holds; below 0: the weights alone do not fit."""
-    active_flop: Floats
-    """FLOP of one token over the whole model, for gates."""
 
     @classmethod
     def stack(cls, parts: Sequence[Self]) -> Self:
@@ -173,7 +171,6 @@ def terms(arch: TransformerArch, mean_context: float, served: Served, kv_tokens:
         layers=_f(arch.layers),
         moe_layers=_f(shape.moe_layers),
         kv_tokens=_f(kv_tokens),
-        active_flop=_f(2.0 * (shape.attention_params + shape.dense_ffn_params + arch.experts_active * shape.expert_params)),
     )
 
 
@@ -184,7 +181,7 @@ def power_ratio(chip: Chip) -> float:
 
 
 def _f(value: float) -> Floats:
-    return np.float64(value)  # type: ignore[return-value]
+    return np.asarray(value, dtype=float)
 
 
 def _gemms(shape: Shape, served: Served) -> dict[str, Floats]:
@@ -225,11 +222,12 @@ def _attention(shape: Shape, served: Served) -> dict[str, Floats]:
 
 
 def _traffic(shape: Shape, served: Served) -> dict[str, Floats]:
-    """An all-reduce a block (two a layer) over the tensor ranks; between data groups, tokens travel to experts and back."""
+    """An all-reduce a block over the tensor ranks; between data groups, tokens travel to experts and back."""
     ranks, arch = served.ranks, shape.arch
     near, width = served.chip.scaleup(ranks.per_stage), arch.hidden * 2.0
     inside = ranks.nodes == 1 or near
-    link = served.chip.link_bytes_per_s(ranks.per_stage) if ranks.per_stage > 1 and inside else served.nic_bytes_per_s
+    linked = ranks.per_stage > 1 and inside
+    link = served.chip.link_bytes_per_s(ranks.per_stage) if linked else served.nic_bytes_per_s
     moe = shape.moe_layers if ranks.data > 1 else 0
     sent = min(arch.experts_active, ranks.per_stage) * arch.hidden * 4.0  # 16 bit, there and back
     return {

@@ -57,12 +57,14 @@ def calibrators() -> Mapping[str, Calibrator]:
     """Kinds that have a fit; their modules load when they are used."""
     from groundplan.validation._calibrate_control import calibrate_control
     from groundplan.validation._calibrate_power import calibrate_power
+    from groundplan.validation._calibrate_serving import calibrate_serving
     from groundplan.validation._calibrate_training import calibrate_training
     from groundplan.validation._calibrate_vision import calibrate_vision
 
     return {
         "control": calibrate_control,
         "power": calibrate_power,
+        "serving": calibrate_serving,
         "training": calibrate_training,
         "vision": calibrate_vision,
     }

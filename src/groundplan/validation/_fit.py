@@ -60,7 +60,8 @@ def fit(free: Sequence[Free], log_ratios: LogRatios, weights: Floats, noise: flo
         rows = np.sqrt(weights) * pseudo_huber(log_ratios(np.exp(logs)) / noise)
         return np.concatenate([rows, (logs - prior) / spread])
 
-    found = least_squares(residuals, prior, bounds=(low, high), method="trf", x_scale=spread, ftol=1e-5, xtol=1e-4, max_nfev=40)
+    limits = {"ftol": 1e-5, "xtol": 1e-4, "max_nfev": 40}
+    found = least_squares(residuals, prior, bounds=(low, high), method="trf", x_scale=spread, **limits)
     left = np.sqrt(np.diag(np.linalg.inv(found.jac.T @ found.jac)))
     return tuple(
         Fitted(one.name, one.prior, float(np.exp(log)), float(sd), one.spread)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,22 +42,26 @@ class Bench:
     def of(cls, cases: Sequence[Case]) -> Bench:
         """Lay out the cases."""
         rows = [(i, case, v) for i, case in enumerate(cases) for v in case.variants]
-        pick = lambda f: np.array([f(case) for _, case, _ in rows], dtype=float)  # noqa: E731
+        own = [case for _, case, _ in rows]
         made = cls(
             case=np.array([i for i, _, _ in rows], dtype=np.int64),
             terms=perf.Terms.stack([v.terms for _, _, v in rows]),
             replicas=np.array([v.replicas for _, _, v in rows]),
-            asked=perf.Asked(pick(lambda c: c.prompt), pick(lambda c: c.output)),
-            concurrency=pick(lambda c: c.concurrency),
-            requests=pick(lambda c: c.requests),
-            held=pick(lambda c: HELD_OUTPUT.get(c.engine, GROWN_OUTPUT)),
-            factor=pick(lambda c: c.factor),
-            percentile=pick(lambda c: c.percentile or 0.5),
+            asked=perf.Asked(_column(c.prompt for c in own), _column(c.output for c in own)),
+            concurrency=_column(c.concurrency for c in own),
+            requests=_column(c.requests for c in own),
+            held=_column(HELD_OUTPUT.get(c.engine, GROWN_OUTPUT) for c in own),
+            factor=_column(c.factor for c in own),
+            percentile=_column(c.percentile or 0.5 for c in own),
             prompts=np.zeros(len(rows)),
-            kind=np.array([f"{case.protocol} {case.quantity}" for _, case, _ in rows]),
+            kind=np.array([f"{c.protocol} {c.quantity}" for c in own]),
             count=len(cases),
         )
         return replace(made, prompts=_prompts_in_step(made))
+
+
+def _column(values: Iterable[float]) -> Floats:
+    return np.array(list(values), dtype=float)
 
 
 def answers(bench: Bench, constants: perf.Constants) -> Floats:

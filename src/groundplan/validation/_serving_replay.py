@@ -5,7 +5,7 @@ Time to first token depends on the protocol first: how many requests, of how equ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -45,11 +45,22 @@ def replayed(cases: Sequence[Case], constants: perf.Constants) -> Floats:
 
 
 def _answer(case: Case, c: perf.Constants) -> float:
-    answers = [_variant(case, variant, c) for variant in case.variants]
-    known = [answer for answer in answers if answer is not None]
-    if not known:
-        return float("nan")
-    return (max if case.quantity.endswith("_rate") else min)(known)
+    answer = _variant(case, best_variant(case, c), c)
+    return float("nan") if answer is None else answer
+
+
+def best_variant(case: Case, c: perf.Constants) -> Variant:
+    """Where the row does not say how the model was cut: the cut that carries most load, as a tuned one does."""
+    if len(case.variants) == 1:
+        return case.variants[0]
+    asked = perf.Asked(np.array([case.prompt]), np.array([case.output]))
+
+    def rate(variant: Variant) -> float:
+        terms = perf.Terms.stack([variant.terms])
+        batch = np.minimum(perf.batch_in_memory(terms, asked, np.array([1.0])), float(ENGINE_BATCH))
+        return float(perf.output_rate(terms, c, asked, batch)[0]) * variant.replicas
+
+    return max(case.variants, key=rate)
 
 
 def _variant(case: Case, variant: Variant, c: perf.Constants) -> float | None:
@@ -77,30 +88,56 @@ def _seconds(case: Case, run: EngineRun) -> Floats:
 def _first(case: Case, variant: Variant, c: perf.Constants, seconds: Floats) -> Floats:
     """What stands around the engine, and first steps of a mixture of experts, slower than its steady ones."""
     front = float(c.front_s[int(variant.terms.engine)])
-    return front + seconds * (c.moe_prefill_factor if case.moe and case.quantity == "ttft" else 1.0)
+    return front + seconds * (c.moe_prefill_factor if case.moe and _closed(case) and case.quantity == "ttft" else 1.0)
 
 
 def _run(case: Case, variant: Variant, c: perf.Constants) -> EngineRun:
     concurrency = max(1, round(case.concurrency / variant.replicas)) if np.isfinite(case.concurrency) else 1
-    batch = min(ENGINE_BATCH * int(variant.terms.data), TOKEN_BUDGET, concurrency if _closed(case) else ENGINE_BATCH)
-    step = perf.step_time(variant.terms, c, case.prompt + case.output / 2.0, batch, TOKEN_BUDGET)
+    budget = case.step_tokens or TOKEN_BUDGET
+    cap = min((case.sequences or ENGINE_BATCH) * int(variant.terms.data), budget)
+    batch = min(cap, concurrency) if _closed(case) else cap
+    step = perf.step_time(variant.terms, c, case.prompt + case.output / 2.0, batch, budget)
     if _closed(case):
         count = max(concurrency, min(round(case.waves * concurrency), MOST_REQUESTS))
         prompt, output = _uniform(case.prompt, case.output, case.spread, count)
-        limits = _limits(variant, prompt, output, batch)
+        limits = _limits(variant, prompt, output, batch, budget)
         return simulate_closed(prompt, output, step, limits, concurrency=concurrency)
-    prompt, output, arrivals = _chat(case.prompt, case.output, (case.rate_per_s or 1.0) / variant.replicas)
-    return simulate_engine(arrivals, prompt, output, step, _limits(variant, prompt, output, batch))
+    count = round(case.requests) if case.requests < MOST_REQUESTS else OPEN_REQUESTS
+
+    def at(rate_per_s: float) -> EngineRun:
+        prompt, output, arrivals = _chat(case.prompt, case.output, rate_per_s, count)
+        return simulate_engine(arrivals, prompt, output, step, _limits(variant, prompt, output, batch, budget))
+
+    stated = (case.rate_per_s or 1.0) / variant.replicas
+    if case.limits_s is None or case.quantity == "output_rate":
+        return at(stated)
+    return _at_limits(case.limits_s, at, stated)
+
+
+def _at_limits(limits_s: tuple[float, float], at: Callable[[float], EngineRun], stated: float) -> EngineRun:
+    """The run at the largest rate whose 99th percentiles meet the limits, found within 3 % around the stated one."""
+    low, high = stated / 8.0, stated * 4.0
+    while high / low > 1.03:
+        middle = float(np.sqrt(low * high))
+        met = _p99_s(at(middle))
+        low, high = (middle, high) if met[0] <= limits_s[0] and met[1] <= limits_s[1] else (low, middle)
+    return at(low)
+
+
+def _p99_s(run: EngineRun) -> tuple[float, float]:
+    return float(np.quantile(run.ttft_ps, 0.99)) / PS_PER_S, float(np.quantile(run.tpot_ps, 0.99)) / PS_PER_S
 
 
 def _closed(case: Case) -> bool:
     return case.protocol != "open"
 
 
-def _limits(variant: Variant, prompt: NDArray[np.int64], output: NDArray[np.int64], batch: int) -> EngineLimits:
+def _limits(
+    variant: Variant, prompt: NDArray[np.int64], output: NDArray[np.int64], batch: int, budget: int
+) -> EngineLimits:
     longest = int((prompt + output).max())
     blocks = max(int(variant.terms.kv_tokens), longest) // BLOCK_TOKENS + 1
-    return EngineLimits(batch, TOKEN_BUDGET, blocks, BLOCK_TOKENS)
+    return EngineLimits(batch, budget, blocks, BLOCK_TOKENS)
 
 
 @lru_cache(maxsize=256)
@@ -115,9 +152,9 @@ def _uniform(prompt: float, output: float, spread: float, count: int) -> tuple[N
 
 @lru_cache(maxsize=64)
 def _chat(
-    prompt: float, output: float, rate_per_s: float
+    prompt: float, output: float, rate_per_s: float, count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Lengths and Poisson arrivals of an open loop."""
-    prompts = lognormal_lengths(OPEN_REQUESTS, prompt, OPEN_CV, SEED, part=0)
-    outputs = lognormal_lengths(OPEN_REQUESTS, output, OPEN_CV, SEED, part=1)
-    return prompts, outputs, poisson_arrivals_ps(OPEN_REQUESTS, rate_per_s, SEED)
+    prompts = lognormal_lengths(count, prompt, OPEN_CV, SEED, part=0)
+    outputs = lognormal_lengths(count, output, OPEN_CV, SEED, part=1)
+    return prompts, outputs, poisson_arrivals_ps(count, rate_per_s, SEED)

@@ -25,6 +25,7 @@ QUANTITIES: Mapping[str, tuple[Quantity, float]] = {
     "tpot_ms": ("tpot", 1e3),
     "ttft_ms": ("ttft", 1e3),
     "e2e_latency_ms": ("e2e", 1e3),
+    "latency_ms": ("e2e", 1e3),
 }
 """Metric -> what is predicted, and the factor from seconds or rates to its unit."""
 LENGTHS: Mapping[str, tuple[float, float]] = {
@@ -43,6 +44,8 @@ MOST_TENSOR = 8
 """Beyond it tensor ranks must divide the heads: other counts are fleets of several engines under one label."""
 LAG_YEARS = 0.25
 """Where only a date of publication is stated, the software is older than it."""
+STEP_TOKENS = 8192.0
+"""Tokens of a step at most, where nobody says."""
 MIXED_SHORTEST = 0.8
 """InferenceX draws lengths uniformly between 0.8 and 1 of the nominal ones."""
 WAVES = {"SemiAnalysis InferenceX": 10.0}
@@ -84,6 +87,12 @@ class Case:
     """Lengths are drawn uniformly between (1 - spread) / (1 - spread / 2) of the mean and its mirror."""
     waves: float = 3.0
     """Requests of a closed loop over its concurrency."""
+    sequences: int | None = None
+    """`max_num_seqs` of the engine, where stated."""
+    step_tokens: int | None = None
+    """`max_num_batched_tokens`, where stated."""
+    limits_s: tuple[float, float] | None = None
+    """p99 of TTFT and TPOT that the load was raised to (MLPerf Server): the rate is ours that meets them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +152,20 @@ def _case(row: TruthRow, parts: Parts, protocol: Protocol, asked: Lengths, varia
         rate_per_s=row.figure("request_rate"),
         spread=1.0 - MIXED_SHORTEST if "range ratio 0.8" in row.text("notes") else 0.0,
         waves=waves(row, asked.concurrency),
+        sequences=_whole(_noted(row, "max_num_seqs")),
+        step_tokens=_whole(_noted(row, "max_num_batched_tokens")),
+        limits_s=limits_of(row),
     )
+
+
+def limits_of(row: TruthRow) -> tuple[float, float] | None:
+    """``limit TTFT 2000 ms, TPOT 200 ms`` in the notes, in seconds."""
+    found = re.search(r"limit TTFT (\d+) ms, TPOT (\d+) ms", row.text("notes"))
+    return (float(found.group(1)) / 1e3, float(found.group(2)) / 1e3) if found else None
+
+
+def _whole(value: float | None) -> int | None:
+    return int(value) if value else None
 
 
 def _gate(row: TruthRow) -> Skipped | None:
@@ -158,7 +180,8 @@ def _gate(row: TruthRow) -> Skipped | None:
         return missing_input("workers of a disaggregated service")
     if "disaggregated" in notes:
         return not_modelled("disaggregated prefill and decode in one row")
-    if "speculative decoding" in notes and "not stated" not in notes or re.search(r"\bmtp[- ]?\d", notes):
+    stated = "speculative decoding" in notes and "not stated" not in notes
+    if stated or re.search(r"\bmtp[- ]?\d", notes):
         return not_modelled("speculative decoding")
     return None
 
@@ -191,7 +214,7 @@ def accelerator_name(text: str) -> str:
 
 
 def weight_format(text: str) -> str | None:
-    """Format of the weights in ``fp8/fp8``, ``nvfp4 MoE``, ``Q4_K_M``, ``bfloat16`` ...; None where blank or unknown."""
+    """Format of the weights in ``fp8/fp8``, ``nvfp4 MoE``, ``Q4_K_M``, ``bfloat16``; None where blank or unknown."""
     first = re.split(r"[/ ,]", text.lower().strip())[0]
     known = {
         "bf16": "bf16", "bfloat16": "bf16", "fp16": "bf16", "f16": "bf16", "float16": "bf16", "fp8": "fp8",
@@ -242,6 +265,8 @@ def protocol_of(row: TruthRow) -> Protocol | Skipped:
     notes = row.text("notes")
     if row.text("request_rate").lower() == "inf" or "Offline" in notes:
         return "offline"
+    if "SingleStream" in notes:
+        return "closed"
     if row.figure("request_rate") or "/Server;" in notes or "/Interactive;" in notes:
         return "open"
     if "static batch" in notes or "Splitwise" in row.text("framework"):
@@ -256,13 +281,17 @@ def protocol_of(row: TruthRow) -> Protocol | Skipped:
 
 
 def waves(row: TruthRow, concurrency: float) -> float:
-    """Requests of a run over its concurrency: column `requests`, ``150 requests`` in the notes, or the usual."""
-    stated = row.figure("requests")
-    if stated is None and (found := re.search(r"(\d+) requests", row.text("notes"))):
-        stated = float(found.group(1))
+    """Requests of a run over its concurrency, or the usual where the row states none."""
+    stated = requests_of(row)
     if stated and math.isfinite(concurrency):
         return max(stated / concurrency, 1.0)
     return WAVES.get(row.publisher, USUAL_WAVES)
+
+
+def requests_of(row: TruthRow) -> float | None:
+    """Requests of a run: column `requests`, or ``150 requests``, ``300 ShareGPT-derived requests`` in the notes."""
+    found = re.search(r"\b(\d+) (?:[\w-]+ )?requests", row.text("notes"))
+    return row.figure("requests") or (float(found.group(1)) if found else None)
 
 
 def percentile_of(row: TruthRow) -> float | None:
@@ -283,7 +312,7 @@ class Lengths:
 
 def _asked(row: TruthRow, parts: Parts, protocol: Protocol) -> Lengths | Skipped:
     prompt, output = row.figure("isl"), row.figure("osl")
-    load = row.figure("concurrency_or_batch")
+    load = 1.0 if "SingleStream" in row.text("notes") else row.figure("concurrency_or_batch")
     if "range ratio 0.8" in row.text("notes") and prompt and output:
         mean = (1.0 + MIXED_SHORTEST) / 2.0
         prompt, output = prompt * mean, output * mean
@@ -300,7 +329,7 @@ def _asked(row: TruthRow, parts: Parts, protocol: Protocol) -> Lengths | Skipped
         output = output or 1.0
     if prompt is None or output is None:
         return missing_input("prompt and output tokens")
-    return Lengths(prompt, output, load or math.inf, _requests(prompt, output))
+    return Lengths(prompt, output, load or math.inf, requests_of(row) or _requests(prompt, output))
 
 
 def _requests(prompt: float, output: float) -> float:
@@ -352,11 +381,12 @@ def _variants(row: TruthRow, parts: Parts, asked: Lengths, catalog: Catalog) -> 
     )
     rule = "share-of-free" if engine == "trtllm" else "share-of-all"
     context = asked.prompt + asked.output / 2.0
+    step_tokens = _noted(row, "max_num_batched_tokens") or STEP_TOKENS
     for ranks, replicas in _cuts(row, parts, count, engine):
         if arch.heads % ranks.tensor and ranks.tensor > MOST_TENSOR:
             continue
         cut = replace(served, ranks=ranks)
-        found = perf.room(arch, asked.prompt + asked.output, cut, rule)
+        found = perf.room(arch, asked.prompt + asked.output, cut, rule, step_tokens)
         if found.fits or engine == "local":
             yield Variant(perf.terms(arch, context, cut, found.tokens), replicas)
 

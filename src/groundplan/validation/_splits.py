@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 COVERAGE = 0.9
 MOST_COVERAGE = 0.95
-"""With fewer than about 20 sources the exact level nears 1, the width of the worst row; it is taken no higher than this."""
+"""With fewer than about 20 sources the exact level nears 1, the width of the worst row: it is taken no higher."""
 
 
 def leave_one_out(labels: Sequence[str]) -> Iterator[tuple[str, Mask]]:

@@ -1,0 +1,222 @@
+"""Fit the serving constants on measured rows, and score them on publishers, or accelerators, that the fit left out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from groundplan.catalog import Catalog
+from groundplan.perf import serving as perf
+from groundplan.validation._calibration import Calibration, Column
+from groundplan.validation._fit import Fitted, Floats, Free, fit
+from groundplan.validation._outcome import Scored
+from groundplan.validation._score import errors, interval
+from groundplan.validation._serving import class_of
+from groundplan.validation._serving_answers import ANSWERS, Bench, answers
+from groundplan.validation._serving_rows import Case, read_case
+from groundplan.validation._splits import Mask, balanced_weights, conformal_factor, leave_one_out
+from groundplan.validation._table import TruthRow
+
+NOISE = 0.25
+"""Of one row, log: what no constant explains (kernel coverage, schedulers), seen between publishers."""
+WORTH = 1500.0
+"""Rows of one sweep repeat each other: all rows together count as this many independent ones."""
+MOST = 250
+"""Rows of one publisher, figure, engine and class that a fit reads, evenly spaced."""
+NOT_FREE = frozenset({"gemm_int8_share", "moe_prefill_factor", "front_s"})
+"""Set from published replays: no closed form sees them."""
+SAME = (
+    "source_id", "model", "accelerator", "precision", "framework", "framework_version", "n_accelerators", "tp", "pp",
+    "ep", "isl", "osl", "concurrency_or_batch", "request_rate", "metric", "percentile", "notes",
+)  # fmt: skip
+"""Columns that tell one configuration from another; rows alike in all of them are one measurement, repeated."""
+RANGE = 5.0
+"""Engine times stay within prior / 5 .. prior x 5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One configuration: its row, what is asked, and the geometric mean of its repeats."""
+
+    row: TruthRow
+    case: Case
+    value: float
+
+
+@dataclass(frozen=True)
+class Table:
+    """Configurations as one bench."""
+
+    rows: tuple[Measured, ...]
+
+    @cached_property
+    def bench(self) -> Bench:
+        """Laid out once."""
+        return Bench.of([one.case for one in self.rows])
+
+    @cached_property
+    def measured(self) -> Floats:
+        """Values [len(rows)]."""
+        return np.array([one.value for one in self.rows])
+
+    def log_errors(self, values: Mapping[str, float]) -> Floats:
+        """Log of predicted over measured."""
+        return np.log(answers(self.bench, perf.serving_file().constants(values)) / self.measured)
+
+    def where(self, mask: Mask) -> Table:
+        """The rows of a mask."""
+        return Table(tuple(one for one, kept in zip(self.rows, mask, strict=True) if kept))
+
+
+def calibrate_serving(rows: Sequence[TruthRow], catalog: Catalog, report: str | None) -> Calibration:
+    """Constants, and where asked for, errors with each publisher (or accelerator) left out of the fit."""
+    table = measured_table(rows, catalog)
+    constants = fitted(table.where(_fittable(table)))
+    publishers = tuple(sorted({one.row.publisher for one in table.rows}))
+    made = Calibration("serving", len(table.rows), publishers, constants)
+    if report is None:
+        return made
+    label = _accelerator if report == "leave-one-accelerator-out" else _publisher
+    logs = held_out(table, label)
+    columns = [*_columns(table, table.log_errors(values_of(constants)), "in sample"), *_columns(table, logs, report)]
+    return replace(made, columns=tuple(columns), interval_factors=tuple(_factors(table, logs)))
+
+
+def measured_table(rows: Sequence[TruthRow], catalog: Catalog) -> Table:
+    """Rows with a closed form, repeats joined."""
+    groups: dict[tuple[str, ...], list[Measured]] = defaultdict(list)
+    for row in rows:
+        case, value = read_case(row, catalog), row.figure("value")
+        if isinstance(case, Case) and f"{case.protocol} {case.quantity}" in ANSWERS and value:
+            groups[tuple(row.text(column) for column in SAME)].append(Measured(row, case, value))
+    joined = (replace(g[0], value=float(np.exp(np.mean(np.log([one.value for one in g]))))) for g in groups.values())
+    return Table(tuple(joined))
+
+
+def _fittable(table: Table) -> Mask:
+    """Without tails, prompt rates of local runtimes, and sweeps whose gaps shrink as the batch grows."""
+    odd = _disordered(table.rows)
+    kept = [
+        one.row.number not in odd
+        and not class_of(one.case).startswith("tail")
+        and one.case.quantity != "input_rate"
+        and not _noisy_host(one)
+        for one in table.rows
+    ]
+    return np.array(kept)
+
+
+def _noisy_host(one: Measured) -> bool:
+    """ML.ENERGY's B200 machine: 8B models take 5 ms a token in one task and 32 ms at the same batch in another."""
+    return one.row.publisher == "ML.ENERGY" and one.case.accelerator == "b200"
+
+
+def _disordered(rows: Sequence[Measured]) -> set[int]:
+    """Rows of a batch sweep that are over 15 % slower than the same run at a larger batch: the host was busy."""
+    sweeps: dict[tuple[str, ...], list[Measured]] = defaultdict(list)
+    for one in rows:
+        if one.case.quantity == "itl" and one.case.percentile == 0.5:
+            columns = ("source_id", "model", "accelerator", "n_accelerators", "precision")
+            sweeps[(*(one.row.text(name) for name in columns), _task(one.row))].append(one)
+    return {
+        one.row.number
+        for sweep in sweeps.values()
+        for one in sweep
+        if any(o.case.concurrency > one.case.concurrency and one.value > 1.15 * o.value for o in sweep)
+    }
+
+
+def _task(row: TruthRow) -> str:
+    return row.text("notes").split(";")[0]
+
+
+def free_constants() -> tuple[Free, ...]:
+    """What a fit may move."""
+    file = perf.serving_file()
+    shared = [
+        Free(name, float(r["prior"]), float(r["sd"]), float(r["low"]), float(r["high"]))
+        for name, r in file.shared.items()
+        if name not in NOT_FREE
+    ]
+    own = [
+        Free(f"{engine}.{name}", r["prior"], r["sd"], r["prior"] / RANGE, r["prior"] * RANGE)
+        for engine, constants in file.engines.items()
+        for name, r in constants.items()
+        if name not in NOT_FREE
+    ]
+    return (*shared, *own)
+
+
+def fitted(table: Table) -> tuple[Fitted, ...]:
+    """Constants of a table; a publisher's many rows of one figure weigh as the square root of their number."""
+    few = table.where(_thinned(table.rows))
+    labels = [f"{one.row.publisher} {one.case.quantity} {one.case.moe}" for one in few.rows]
+    weights = balanced_weights(labels) * min(1.0, WORTH / len(labels))
+    free = free_constants()
+    names = [one.name for one in free]
+    start = perf.serving_file().values()
+
+    def log_ratios(values: Floats) -> Floats:
+        return few.log_errors(start | dict(zip(names, values.tolist(), strict=True)))
+
+    return fit(free, log_ratios, weights, NOISE)
+
+
+def _thinned(rows: Sequence[Measured]) -> Mask:
+    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for place, one in enumerate(rows):
+        groups[one.row.publisher, one.case.quantity, str(one.case.moe), one.case.engine].append(place)
+    kept = np.zeros(len(rows), dtype=bool)
+    for places in groups.values():
+        kept[places[:: max(1, len(places) // MOST)]] = True
+    return kept
+
+
+def values_of(constants: Sequence[Fitted]) -> dict[str, float]:
+    """All constants: fitted ones, and those of the file that are not free."""
+    return perf.serving_file().values() | {one.name: one.value for one in constants}
+
+
+def held_out(table: Table, label: Callable[[Measured], str]) -> Floats:
+    """Log errors of every row by constants fitted without the rows that share its label."""
+    found = np.zeros(len(table.rows))
+    usable = _fittable(table)
+    for _, left_out in leave_one_out([label(one) for one in table.rows]):
+        constants = fitted(table.where(usable & ~left_out))
+        found[left_out] = table.where(left_out).log_errors(values_of(constants))
+    return found
+
+
+def _publisher(one: Measured) -> str:
+    return one.row.publisher
+
+
+def _accelerator(one: Measured) -> str:
+    return one.case.accelerator
+
+
+def _columns(table: Table, logs: Floats, said: str) -> Iterator[Column]:
+    classes = np.array([f"{one.case.protocol} {class_of(one.case)}" for one in table.rows])
+    for name in sorted(set(classes)):
+        own = classes == name
+        rows = [one for one, mine in zip(table.rows, own, strict=True) if mine]
+        yield Column(name, said, errors(list(_scored(rows, logs[own]))))
+
+
+def _scored(rows: Sequence[Measured], logs: Floats) -> Iterator[Scored]:
+    factors = perf.serving_file().intervals
+    for one, log in zip(rows, logs, strict=True):
+        factor = factors[class_of(one.case)]
+        yield Scored(one.row, one.value, interval(one.value * float(np.exp(log)), 1.0 / factor, factor))
+
+
+def _factors(table: Table, logs: Floats) -> Iterator[tuple[str, float]]:
+    classes = np.array([class_of(one.case) for one in table.rows])
+    labels = np.array([one.row.publisher for one in table.rows])
+    for name in sorted(set(classes)):
+        own = classes == name
+        yield name, conformal_factor(logs[own], list(labels[own]))
