@@ -232,7 +232,9 @@ def ends_of_life(desk: Desk) -> Iterator[Action]:
         server = facts.server(item.server)
         ages = range(len(desk.plan.periods))
         first = next((i for i in ages if _age(desk, item, i) >= facts.life_months(server.id)), None)
-        for site in facts.stands_at(item) if first else ():
+        if not first:
+            continue
+        for site in facts.stands_at(item):
             if left := facts.kept(item, site, first - 1):
                 yield _end_of_life(desk, site, server.id, item.id, left, first)
     for row in desk.plan.orders:
