@@ -61,6 +61,8 @@ def test_a_shape_comes_from_the_row_and_the_gate_from_the_parameter_count():
         ({"accelerator": "ABC-1"}, "not in catalogue: ABC-1"),
         ({"layers": "", "model": "no-such-model"}, "not in catalogue: no-such-model"),
         ({"seq_len": ""}, "missing input: seq_len"),
+        ({"global_batch": "-1"}, "missing input: global_batch is no positive number"),
+        ({"layers": "0"}, "missing input: layers is no positive number"),
         ({"n_accelerators": ""}, "missing input: n_accelerators"),
         ({"tp": "", "pp": "", "dp": ""}, "missing input: mapping"),
         ({"tp": "3"}, "not modelled: mapping contradicts"),

@@ -117,7 +117,24 @@ def _trap(row: TruthRow) -> None:
         raise Unread(not_modelled("states or activations offloaded to the host"))
 
 
+MAY_BE_ZERO = ("experts", "top_k", "tp", "pp", "cp", "ep", "vpp")
+"""Nothing and none are one: no experts, no parallelism of this kind."""
+ABOVE_ZERO = (
+    "params_total", "layers", "hidden", "heads", "kv_heads", "ffn", "vocab", "seq_len", "n_accelerators",
+    "micro_batch", "global_batch",
+)  # fmt: skip
+
+
+def _impossible(row: TruthRow) -> None:
+    """Counts and widths that no run has."""
+    for name in (*ABOVE_ZERO, *MAY_BE_ZERO):
+        value = row.figure(name)
+        if value is not None and (value < 0 or (value == 0 and name in ABOVE_ZERO)):
+            raise Unread(missing_input(f"{name} is no positive number"))
+
+
 def _run(row: TruthRow, catalog: Catalog, profile: Profile) -> Run:
+    _impossible(row)
     source = source_of(row.source_id)
     part = _part(row, source, catalog, profile)
     shape = _shape(row, source, catalog)
@@ -132,6 +149,7 @@ def read_job(row: TruthRow, catalog: Catalog, memory_bytes: float) -> tuple[Trai
     """Shape, layout and stack of a row, whatever it runs on; raises Unread."""
     if "WARNING" in row.text("notes"):
         raise Unread(not_modelled("mapping contradicts the number of accelerators of the row"))
+    _impossible(row)
     source = source_of(row.source_id)
     shape = _shape(row, source, catalog)
     layout, _, _ = _layout(row, source, memory_bytes)
@@ -170,7 +188,7 @@ def _shape(row: TruthRow, source: Source, catalog: Catalog) -> TrainShape:
     if row.source_id.startswith("bloom") and row.figure("layers") is None and row.metric != "gpu_hours":
         row = _bloom(row)
     layers, hidden = row.figure("layers"), row.figure("hidden")
-    dense = row.figure("experts") is None
+    dense = not row.figure("experts")
     if dense and layers and hidden and not _hybrid(row):
         return _row_shape(row, source, int(layers), int(hidden))
     found = catalog.find_model(row.text("model"))
