@@ -232,10 +232,12 @@ def ends_of_life(desk: Desk) -> Iterator[Action]:
         server = facts.server(item.server)
         ages = range(len(desk.plan.periods))
         first = next((i for i in ages if _age(desk, item, i) >= facts.life_months(server.id)), None)
-        if not first:
+        if first is None:
             continue
         for site in facts.stands_at(item):
-            if left := facts.kept(item, site, first - 1):
+            # Those past their life when the plan begins never stand in a period: all of them are taken down.
+            left = facts.kept(item, site, first - 1) if first else item.nodes_count
+            if left:
                 yield _end_of_life(desk, site, server.id, item.id, left, first)
     for row in desk.plan.orders:
         born = desk.start(row.arrives)
