@@ -159,34 +159,42 @@ def _gathered(shape: TrainShape, lay: Layout, dense: Floats, experts: Floats) ->
     return np.where(sharded, 3.0 * ACTIVATION * (dense + experts) / np.maximum(most, 1.0), 0.0)
 
 
+class Held(NamedTuple):
+    """Parameters of a rank: held in memory, updated by it, and of the tables among those held."""
+
+    held: Floats
+    own: Floats
+    tables: Floats
+
+
+def _held(shape: TrainShape, lay: Layout, dense: Floats, experts: Floats) -> Held:
+    replicas = np.asarray(lay.dp, dtype=float) * lay.cp
+    twins = np.maximum(replicas * lay.tp / lay.ep, 1.0)
+    sharded, spread = np.asarray(lay.sharded) > 0, dense / replicas + experts / twins
+    own = np.where(np.asarray(lay.replicated_states) > 0, dense + experts, spread)
+    tables = np.asarray(shape.vocab) * shape.hidden * (2.0 - np.asarray(shape.tied)) / lay.tp
+    return Held(np.where(sharded, spread, dense + experts), own, tables / np.where(sharded, replicas, 1.0))
+
+
+def _weights(lay: Layout, recipe: MemoryRecipe, found: Held) -> Floats:
+    """Bytes of weights: trained ones, or frozen ones in their format, tables never below bf16."""
+    small = QUANTISED_BYTES * np.maximum(found.held - found.tables, 0.0)
+    small = small + ACTIVATION * np.minimum(found.tables, found.held)
+    frozen = np.where(np.asarray(recipe.quantised) > 0, small, recipe.frozen_bytes * found.held)
+    return np.where(np.asarray(lay.adapters) > 0, frozen, recipe.weight_bytes * found.held)
+
+
 def training_memory(shape: TrainShape, lay: Layout, recipe: MemoryRecipe) -> Memory:
     """Peak of the fullest rank: at the start of the backward pass, or at its end where gradients are made in it."""
     dense, experts = local_params(shape, lay)
-    replicas = np.asarray(lay.dp, dtype=float) * lay.cp
-    twins = np.maximum(replicas * lay.tp / lay.ep, 1.0)
-    sharded, frozen = np.asarray(lay.sharded) > 0, np.asarray(lay.adapters) > 0
-    held = np.where(sharded, dense / replicas + experts / twins, dense + experts)
-    alone = np.asarray(lay.replicated_states) > 0
-    own = np.where(alone, dense + experts, dense / replicas + experts / twins)
-    tables = (
-        np.asarray(shape.vocab)
-        * shape.hidden
-        * (2.0 - np.asarray(shape.tied))
-        / lay.tp
-        / np.where(sharded, replicas, 1.0)
-    )
-    low = np.asarray(recipe.quantised) > 0
-    small = QUANTISED_BYTES * np.maximum(held - tables, 0.0) + ACTIVATION * np.minimum(tables, held)
-    weights = np.where(frozen, np.where(low, small, recipe.frozen_bytes * held), recipe.weight_bytes * held)
-    trained = np.where(frozen, ADAPTER_SHARE * held, held)
-    gradients = np.where(frozen, 0.0, recipe.gradient_bytes * trained)
-    states = np.where(frozen, ADAPTER_BYTES * ADAPTER_SHARE * held, recipe.state_bytes * own)
+    found, adapters = _held(shape, lay, dense, experts), np.asarray(lay.adapters) > 0
+    weights = _weights(lay, recipe, found)
+    states = np.where(adapters, ADAPTER_BYTES * ADAPTER_SHARE * found.held, recipe.state_bytes * found.own)
+    gradients = np.where(adapters, 0.0, recipe.gradient_bytes * found.held)
     activations = _activations(shape, lay, recipe) + _gathered(shape, lay, dense, experts)
-    stay = np.asarray(recipe.gradients_stay) > 0
-    at_peak = np.where(stay, gradients + activations, np.maximum(gradients, activations))
-    total = weights + states + at_peak + recipe.reserve_bytes
-    shown = np.where(stay, activations, at_peak - np.where(gradients >= activations, gradients, 0.0))
-    return Memory(
-        total, weights, np.where(stay | (gradients >= activations), gradients, 0.0), states, shown,
-        np.broadcast_to(np.asarray(recipe.reserve_bytes, dtype=float), np.shape(total)),
-    )  # fmt: skip
+    stay, last = np.asarray(recipe.gradients_stay) > 0, gradients >= activations
+    gradients = np.where(stay | last, gradients, 0.0)
+    activations = np.where(stay | ~last, activations, 0.0)
+    reserve = recipe.reserve_bytes + np.zeros_like(weights)
+    total = weights + gradients + states + activations + reserve
+    return Memory(total, weights, gradients, states, activations, reserve)

@@ -93,28 +93,51 @@ def _product_s(rows: Floats, reduce: Floats, width: Floats, terms: Terms) -> Flo
     return 2.0 * (rows * width + terms.tile_outputs) * (reduce + terms.reduce_tokens)
 
 
-def _gemms(shape: TrainShape, lay: Layout, terms: Terms) -> tuple[Pass, Pass]:
-    """Dense and expert products of all blocks: seconds forward, and backward without recompute."""
-    found = products(shape, lay.tp * np.ones_like(lay.local_tokens))
-    k, n, blocks = found.reduce, found.width, found.blocks
-    grouped = found.grouped.reshape(-1, *([1] * (k.ndim - 1)))
+class Operands(NamedTuple):
+    """Products of one micro-batch, slots x configurations."""
+
+    rows: Floats
+    reduce: Floats
+    width: Floats
+    depth: Floats
+    """Rows that one weight gradient sums over: all, or those of one expert."""
+    many: Floats
+    """Weight matrices of a slot on a rank."""
+    scale: Floats
+    """Blocks, over rate, with the loss of widths that fill no tiles."""
+    moved: Floats
+    """Seconds of reading and writing what a product touches."""
+    grouped: Floats
+
+
+def _operands(shape: TrainShape, lay: Layout, terms: Terms) -> Operands:
     tokens = lay.local_tokens
+    found = products(shape, lay.tp * np.ones_like(tokens))
+    k, n = found.reduce, found.width
+    experts = found.grouped.reshape(-1, *([1] * (k.ndim - 1))) > 0
     routed = tokens * shape.top_k / lay.tp
     per_expert = np.maximum(routed * lay.ep / np.maximum(shape.experts, 1.0), 1.0)
-    local_experts = np.maximum(np.asarray(shape.experts) / lay.ep, 1.0)
-    rows = np.where(grouped > 0, routed, tokens)
-    many = np.where(grouped > 0, local_experts, 1.0)
+    many = np.where(experts, np.maximum(np.asarray(shape.experts) / lay.ep, 1.0), 1.0)
+    rows = np.where(experts, routed, tokens)
     loss = np.where(_misaligned(k) | _misaligned(n), 1.0 + np.asarray(terms.misaligned), 1.0)
-    rate = np.where(grouped > 0, np.asarray(terms.gemm_rate) * terms.grouped, terms.gemm_rate)
-    scale = blocks * loss / rate
-    moved = blocks * terms.gemm_bytes * BYTES * (rows * (k + n) + many * k * n) / terms.read_rate
-    ahead = scale * _product_s(rows, k, n, terms) + moved
-    data = scale * _product_s(rows, n, k, terms) + moved
-    deep = np.where(grouped > 0, per_expert, tokens)
-    weight = scale * 2.0 * (k * n * many + terms.tile_outputs) * (deep + terms.reduce_tokens) + moved
+    rate = np.where(experts, np.asarray(terms.gemm_rate) * terms.grouped, terms.gemm_rate)
+    moved = found.blocks * terms.gemm_bytes * BYTES * (rows * (k + n) + many * k * n) / terms.read_rate
+    depth = np.where(experts, per_expert, tokens)
+    return Operands(rows, k, n, depth, many, found.blocks * loss / rate, moved, np.where(experts, 1.0, 0.0))
+
+
+def _gemms(shape: TrainShape, lay: Layout, terms: Terms) -> tuple[Pass, Pass]:
+    """Dense and expert products of all blocks: seconds forward, and backward without recompute."""
+    op = _operands(shape, lay, terms)
+    ahead = op.scale * _product_s(op.rows, op.reduce, op.width, terms) + op.moved
+    data = op.scale * _product_s(op.rows, op.width, op.reduce, terms) + op.moved
+    outputs = op.reduce * op.width * op.many + terms.tile_outputs
+    weight = op.scale * 2.0 * outputs * (op.depth + terms.reduce_tokens) + op.moved
     behind = data + np.where(np.asarray(lay.adapters) > 0, 0.0, weight)
-    return tuple(  # type: ignore[return-value]
-        Pass((ahead * mask).sum(axis=0), (behind * mask).sum(axis=0)) for mask in (1.0 - grouped, grouped)
+    dense, experts = 1.0 - op.grouped, op.grouped
+    return (
+        Pass((ahead * dense).sum(axis=0), (behind * dense).sum(axis=0)),
+        Pass((ahead * experts).sum(axis=0), (behind * experts).sum(axis=0)),
     )
 
 
@@ -250,33 +273,75 @@ def _expert_group_rate(lay: Layout, terms: Terms) -> Floats:
     return np.where(inside, terms.scaleup_rate, terms.nic_rate)
 
 
-def step_time(shape: TrainShape, lay: Layout, terms: Terms) -> StepTime:
-    """Seconds of one step: forward, backward, gradients, optimiser."""
+class Work(NamedTuple):
+    """Seconds of one micro-batch through all layers of one model replica's stage, by operator class."""
+
+    dense: Pass
+    expert: Pass
+    attention: Pass
+    light: Pass
+    """Elementwise."""
+    wires: Floats
+    """Exposed tensor- and context-parallel collectives, one pass."""
+    traffic: Floats
+    """Dispatch, combine and permutation for experts, one pass."""
+
+    @property
+    def forward(self) -> Floats:
+        """GPU seconds of a forward pass."""
+        return self.dense.forward + self.expert.forward + self.attention.forward + self.light.forward + self.traffic
+
+    @property
+    def backward(self) -> Floats:
+        """GPU seconds of a backward pass without recompute."""
+        products = self.dense.backward + self.expert.backward
+        return products + self.attention.backward + self.light.backward + self.traffic
+
+
+def _work(shape: TrainShape, lay: Layout, terms: Terms) -> Work:
     dense, expert = _gemms(shape, lay, terms)
     attention, light = _attention(shape, lay, terms), _elementwise(shape, lay, terms)
     wires = _collectives(shape, lay, terms, attention.forward)
-    traffic = _expert_traffic(shape, lay, terms)
-    forward = dense.forward + expert.forward + attention.forward + light.forward + traffic
-    backward = dense.backward + expert.backward + attention.backward + light.backward + traffic
-    again = np.where(np.asarray(lay.recompute) > 1.5, forward, 0.0)
-    selective = np.abs(np.asarray(lay.recompute) - 1.0) < 0.5
-    scores = np.where(np.asarray(terms.whole_scores) > 0, attention.forward, 0.0)
-    part = terms.selective_share * (dense.forward + light.forward)
-    backward = backward + again + np.where(selective, scores + part, 0.0)
-    own_experts = np.asarray(shape.experts) / lay.ep
-    launched = terms.host_moe_s + terms.host_expert_s * own_experts
-    host = np.asarray(shape.layers) * terms.host_s + np.asarray(shape.moe_blocks) * launched
-    passes = np.where(np.asarray(lay.recompute) > 1.5, 2.0, 1.0)
-    busy_forward = _joined(forward, host, terms.host_joined) + wires
-    busy_backward = _joined(backward, host * passes, terms.host_joined) + wires * passes
-    extra = np.where(np.asarray(lay.adapters) > 0, terms.lora_overhead, 1.0)
-    head = _head(shape, lay, terms)
-    share = extra / np.asarray(shape.layers)
-    return _assembled(shape, lay, terms, Pass(busy_forward * share, busy_backward * share), head)._replace(
-        attention=attention.forward + attention.backward,
-        gemm=dense.forward + dense.backward,
-        experts=expert.forward + expert.backward + 2.0 * traffic,
-        collectives=wires * (1.0 + passes),
+    return Work(dense, expert, attention, light, wires, _expert_traffic(shape, lay, terms))
+
+
+def _again(lay: Layout, terms: Terms, work: Work) -> Floats:
+    """Seconds that the backward pass spends on computing activations once more."""
+    mode = np.asarray(lay.recompute)
+    scores = np.where(np.asarray(terms.whole_scores) > 0, work.attention.forward, 0.0)
+    part = scores + terms.selective_share * (work.dense.forward + work.light.forward)
+    return np.where(mode > 1.5, work.forward, np.where(mode > 0.5, part, 0.0))
+
+
+def _host(shape: TrainShape, lay: Layout, terms: Terms) -> Floats:
+    """Host seconds of one pass: launches of every layer, of every expert block, of every expert held."""
+    launched = terms.host_moe_s + terms.host_expert_s * np.asarray(shape.experts) / lay.ep
+    return np.asarray(shape.layers) * terms.host_s + np.asarray(shape.moe_blocks) * launched
+
+
+def _passes(lay: Layout) -> Floats:
+    """Passes through the layers in a backward: one, two with full recompute."""
+    return np.where(np.asarray(lay.recompute) > 1.5, 2.0, 1.0)
+
+
+def _layer(shape: TrainShape, lay: Layout, terms: Terms, work: Work) -> Pass:
+    """Seconds of one layer: the slower of GPU and host, and exposed collectives."""
+    host, passes = _host(shape, lay, terms), _passes(lay)
+    forward = _joined(work.forward, host, terms.host_joined) + work.wires
+    backward = _joined(work.backward + _again(lay, terms, work), host * passes, terms.host_joined)
+    share = np.where(np.asarray(lay.adapters) > 0, terms.lora_overhead, 1.0) / np.asarray(shape.layers)
+    return Pass(forward * share, (backward + work.wires * passes) * share)
+
+
+def step_time(shape: TrainShape, lay: Layout, terms: Terms) -> StepTime:
+    """Seconds of one step: forward, backward, gradients, optimiser."""
+    work = _work(shape, lay, terms)
+    found = _assembled(shape, lay, terms, _layer(shape, lay, terms, work), _head(shape, lay, terms))
+    return found._replace(
+        attention=work.attention.forward + work.attention.backward,
+        gemm=work.dense.forward + work.dense.backward,
+        experts=work.expert.forward + work.expert.backward + 2.0 * work.traffic,
+        collectives=work.wires * (1.0 + _passes(lay)),
     )
 
 
