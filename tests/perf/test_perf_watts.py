@@ -59,6 +59,9 @@ def test_parts_that_nobody_measured_use_the_shares_of_all_parts():
     pooled = power_file().draw("text", "*")
     assert power_file().draw("text", "l4") == pooled
     assert power_file().draw("text", "h100-sxm") != pooled
+    assert power_file().draw("text", "h200-sxm") == power_file().draw("text", "h100-sxm")
+    assert power_file().factor("text", "h200-sxm") == power_file().factor("text", "*")
+    assert all(CATALOG.accelerator(part) for pair in power_file().kin.items() for part in pair)
     row = CATALOG.accelerator("l4")
     share = float(pooled.share(TokenUse(0.5, 0.1)))
     assert token_watts(row, TokenUse(0.5, 0.1)).watts == pytest.approx(row.idle_w + share * (row.tdp_w - row.idle_w))

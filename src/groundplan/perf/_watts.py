@@ -105,13 +105,16 @@ class PowerFile:
     version: str
     draws: Mapping[tuple[str, str], TokenDraw | ImageDraw]
     factors: Mapping[tuple[str, str], float]
+    kin: Mapping[str, str]
+    """Parts of one family of dies: id to the part that was measured."""
 
     def draw(self, family: str, part: str) -> TokenDraw | ImageDraw:
-        """Own constants of a part, else those of all parts together."""
-        return self.draws.get((family, part)) or self.draws[family, ANY_PART]
+        """Own constants of a part, else those of its kin, else those of all parts together."""
+        near = self.draws.get((family, self.kin.get(part, part)))
+        return near or self.draws[family, ANY_PART]
 
     def factor(self, family: str, part: str) -> float:
-        """The measured value lies within watts / f .. watts x f."""
+        """The measured value lies within watts / f .. watts x f; kin have that of parts never measured."""
         return self.factors.get((family, part)) or self.factors[family, ANY_PART]
 
 
@@ -130,7 +133,10 @@ def parse_power(data: Mapping[str, object]) -> PowerFile:
     keys = [(str(row["family"]), str(row["accelerator"])) for row in rows]
     draws = {key: _draw(key[0], row) for key, row in zip(keys, rows, strict=True)}
     factors = {key: float(row["factor"]) for key, row in zip(keys, rows, strict=True)}
-    return PowerFile(str(data["version"]), draws, factors)
+    kin = data.get("kin", {})
+    if not isinstance(kin, dict):
+        raise TypeError("kin must be a table of ids")
+    return PowerFile(str(data["version"]), draws, factors, {str(part): str(near) for part, near in kin.items()})
 
 
 def _draw(family: str, row: Mapping[str, float]) -> TokenDraw | ImageDraw:
