@@ -345,8 +345,10 @@ def _stack(row: TruthRow, source: Source, layout: Layout) -> str:
 
 
 def _compiled(row: TruthRow) -> bool:
+    """As the notes say; products in eight bits are joined with their casts by a compiler only."""
     said = row.text("notes")
-    return "compile" in said or ("cumulative" in said and "+packed" not in said)
+    low = PRECISIONS.get(row.text("precision").lower(), "bf16") != "bf16"
+    return low or "compile" in said or ("cumulative" in said and "+packed" not in said)
 
 
 def _likely_stack(layout: Layout) -> str:
