@@ -79,7 +79,7 @@ def _staffing_once(workload: Any, point: Any, network_ms: float, load_max: float
 
 def _built(loaded: LoadedSpec, catalog: Catalog = CATALOG) -> Any:
     with (
-        patch("groundplan.problem._build.operating_points", _points_once),
+        patch("groundplan.problem._speeds.operating_points", _points_once),
         patch("groundplan.problem._build.staffing", _staffing_once),
     ):
         return build(loaded, catalog)

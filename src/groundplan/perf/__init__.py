@@ -2,6 +2,8 @@
 
 from groundplan.perf._control import chunk_delay_steps
 from groundplan.perf._estimate import Estimate, EstimateRow, estimate
+from groundplan.perf._joint import Pool as SpeedPool
+from groundplan.perf._joint import deviation, joint_probability, shared_deviations, slowed
 from groundplan.perf._points import operating_points
 from groundplan.perf._questions import (
     camera_workload,
@@ -27,6 +29,7 @@ __all__ = [
     "Points",
     "QueueService",
     "Refusal",
+    "SpeedPool",
     "StaffingCache",
     "TrainCluster",
     "TrainJob",
@@ -34,13 +37,17 @@ __all__ = [
     "camera_workload",
     "chat_workload",
     "chunk_delay_steps",
+    "deviation",
     "estimate",
+    "joint_probability",
     "operating_points",
     "reachable_hz",
     "robot_workload",
     "robots_carried",
     "scene_workload",
     "sensor_workload",
+    "shared_deviations",
+    "slowed",
     "staffing",
     "train_cluster",
     "tuning_workload",

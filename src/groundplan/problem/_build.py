@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.catalog import Catalog, rules, token_price
-from groundplan.perf import OperatingPoint, Refusal, StaffingCache, operating_points, staffing
+from groundplan.perf import OperatingPoint, Refusal, StaffingCache, staffing
 from groundplan.plan import PointRow, RefusalRow, StaffingRow, TangentRow
 from groundplan.policy import residency
 from groundplan.problem._calendar import Calendar, calendar_of
@@ -28,6 +28,7 @@ from groundplan.problem._network import link_between, network_ms, share_carried
 from groundplan.problem._pools import Pool, pools, sized
 from groundplan.problem._problem import BatchCell, Cell, PowerSite, Problem, TokenCell
 from groundplan.problem._prune import fewest_tangents, replicas_needed, worth_offering, worth_running
+from groundplan.problem._speeds import planned_points, speed_deviations
 from groundplan.spec import AnyWorkload, Factory, Link, LlmWorkload, LoadedSpec, Rule, Site, TokenOffer
 
 Progress = Callable[[str], None]
@@ -48,10 +49,11 @@ def build(loaded: LoadedSpec, catalog: Catalog, progress: Progress = lambda _: N
         for row in _refuse_everywhere(factory, pair, rule, why)
     ]
     estimates: dict[tuple[str, str], tuple[tuple[OperatingPoint, ...], tuple[Refusal, ...]]] = {}
+    deviations = speed_deviations(factory)
     for workload in factory.workloads:
         for server in dict.fromkeys(pool.server.id for pool in found_pools):
             progress(f"speed of {workload.id} on {server}")
-            result = operating_points(workload, catalog.server(server), catalog)
+            result = planned_points(workload, catalog.server(server), catalog, deviations)
             estimates[workload.id, server] = (result.points, result.refusals)
     cache = StaffingCache()
     staffed: list[StaffingRow] = []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from math import inf
+from math import inf, sqrt
 
+from groundplan.perf import SpeedPool, deviation, joint_probability
 from groundplan.plan import PEAK, PointRow, ReplicaRow, StaffingRow
 from groundplan.report._facts import Facts
 from groundplan.report._html import Html, join, table, tag, verdict, warning
@@ -153,6 +154,38 @@ def tightest(facts: Facts) -> list[Margin]:
     return [found[key] for key in sorted(found)]
 
 
+def together_share(facts: Facts, margins: list[Margin]) -> float:
+    """Probability that every pool is at least as fast as its service level asks for."""
+    pools: list[SpeedPool] = []
+    least: list[float] = []
+    for margin in margins:
+        point = facts.points[margin.row.point]
+        low, high = point.error_low_factor, point.error_high_factor
+        part = facts.catalog.server(point.server).accelerator or point.server
+        name = f"{margin.row.workload} {margin.row.site} {point.id}"
+        pools.append(SpeedPool(part, point.engine, name, deviation(low, high)))
+        least.append(_least_speed(facts, margin) / sqrt(low * high))
+    return joint_probability(pools, least)
+
+
+def _least_speed(facts: Facts, margin: Margin) -> float:
+    """Smallest true speed over the planned one at which the replicas still suffice."""
+    curve = facts.staffing[margin.row.point, margin.row.origin, margin.row.site]
+    slow, fast = 0.1, 4.0
+    while fast / slow > 1.001:
+        middle = sqrt(slow * fast)
+        enough = needed_replicas(curve, margin.load / middle) <= margin.row.replicas * (1 + 1e-9)
+        slow, fast = (slow, middle) if enough else (middle, fast)
+    return fast
+
+
+def _counted_on(facts: Facts) -> str:
+    share = facts.factory.speed_confidence_share
+    if share is None:
+        return "Speeds are the expected ones: state speed_confidence_share in the file to plan for more."
+    return f"Speeds are planned slower so that all hold with {percent(share)}, whatever part serves them."
+
+
 def staffing(facts: Facts) -> tuple[str, Html]:
     """Title and body: replicas against what the staffing curves ask for."""
     margins = tightest(facts)
@@ -160,7 +193,8 @@ def staffing(facts: Facts) -> tuple[str, Html]:
         return "No served workload has replicas", tag("p", "Nothing that answers requests runs on nodes in this plan.")
     weak = [margin for margin in margins if margin.needed_low > margin.row.replicas]
     held = f"{len(margins) - len(weak)} of {count(len(margins), 'pool')}"
-    title = f"{held} would hold even at the slow end of their speed interval"
+    together = together_share(facts, margins)
+    title = f"All service levels hold together with probability {percent(together)}"
     rows = [
         [
             tag("span", facts.workloads[m.row.workload].title, tag("br"), tag("small", f"from {m.row.origin}")),
@@ -176,7 +210,10 @@ def staffing(facts: Facts) -> tuple[str, Html]:
     ]
     caption = (
         "Each pool in the period in which it has least to spare, at the design peak. Load in replicas' worth; "
-        "needed by the staffing curves of the plan file for the service level, network and queueing included."
+        "needed by the staffing curves of the plan file for the service level, network and queueing included. "
+        f"{held} would hold even at the slow end of their own interval. The probability that all do draws errors of "
+        "the speed model together: pools that share an accelerator or an engine are wrong together. "
+        f"{_counted_on(facts)}"
     )
     heads = [
         "Workload",

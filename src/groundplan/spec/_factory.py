@@ -85,6 +85,9 @@ class Factory(Strict):
     models: tuple[OwnModel, ...] = ()
     """Models that the catalogue does not have."""
     workloads: tuple[AnyWorkload, ...] = Field(min_length=1)
+    speed_confidence_share: float | None = Field(default=None, ge=0.5, le=0.99)
+    """Probability with which all service levels are to hold together, given how far speeds may be off; pools are
+    planned as much slower as that asks for. Blank: at expected speeds, and the report says how likely all hold."""
     purchases: tuple[PurchaseOffer, ...] = ()
     rentals: tuple[RentalOffer, ...] = ()
     token_offers: tuple[TokenOffer, ...] = ()
