@@ -219,7 +219,8 @@ def _attempt(
 def _engine(workload: LlmWorkload, server: Server, chip: Chip, card: ModelCard, precision: str, cut: Layout) -> Engine:
     if cut.nodes > 1 and server.nic_gb_per_s is None:
         raise Refused("missing-figure", f"{server.id} has no nic_gb_per_s: a replica over {cut.nodes} nodes needs it")
-    arch, settings = card.transformer(), EngineSettings()
+    arch = card.transformer()
+    settings = EngineSettings(engine=workload.engine, untuned=float(workload.tuning == "default"))
     served = Served(
         chip,
         formats_of(arch, precision),

@@ -133,6 +133,10 @@ class LlmWorkload(ServedWorkload):
     output: Lengths
     arrival_cv: float = Field(default=1.0, gt=0, le=5)
     """1: Poisson; above: bursty."""
+    engine: Literal["vllm", "sglang", "trtllm"] = "vllm"
+    """Serving engine; its fixed times differ (docs/accuracy.md)."""
+    tuning: Literal["default", "tuned"] = "default"
+    """tuned: set up for this model and part by somebody who does that; defaults take about 1.7 times the host time."""
     service_level: LlmServiceLevel
     demand: tuple[LlmDemand, ...] = Field(min_length=1)
 
