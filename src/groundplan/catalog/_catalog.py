@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cache, cached_property
 from hashlib import sha256
 from importlib.resources import files
@@ -16,13 +17,13 @@ from pydantic import ValidationError
 
 from groundplan.catalog._accelerators import Accelerator
 from groundplan.catalog._base import BITS, Precision, Row, Table, figure_paths, figure_source, squash
-from groundplan.catalog._file import model_issues, own_card, rate_issues
+from groundplan.catalog._file import measured_issues, model_issues, own_card, rate_issues
 from groundplan.catalog._models import ModelCard
 from groundplan.catalog._places import CloudOffer, Country, FxRate
 from groundplan.catalog._servers import Server
 from groundplan.catalog._tariffs import Tariff
 from groundplan.errors import CatalogError, Issue
-from groundplan.spec import LoadedSpec, OwnModel, Source
+from groundplan.spec import LoadedSpec, MeasuredSpeed, OwnModel, Source
 
 R = TypeVar("R", bound=Row)
 
@@ -56,6 +57,8 @@ class Catalog:
         self.texts: Mapping[str, str] = MappingProxyType(dict(texts))
         self.own_models: tuple[ModelCard, ...] = tuple(own_models)
         """Models of one factory file, beside those of the tables; a plan holds them by the hash of its file."""
+        self.measured: tuple[MeasuredSpeed, ...] = ()
+        """Speeds that the user measured, with ids of this catalogue."""
 
     @staticmethod
     @cache
@@ -99,15 +102,32 @@ class Catalog:
         if not models and not self.own_models:
             return self
         shipped = Catalog(self.texts)
-        return Catalog(self.texts, [own_card(model, shipped.models) for model in models])
+        made = Catalog(self.texts, [own_card(model, shipped.models) for model in models])
+        made.measured = self.measured
+        return made
+
+    def with_measured(self, rows: Sequence[MeasuredSpeed]) -> Catalog:
+        """This catalogue with these measured speeds instead of any other's; CatalogError for an unknown name."""
+        made = copy(self)
+        made.measured = tuple(map(self._known, rows))
+        return made
+
+    def _known(self, row: MeasuredSpeed) -> MeasuredSpeed:
+        if (name := self.find_model(row.model)) is None:
+            raise self.models.unknown(row.model)
+        return row.model_copy(update={"model": name.id, "accelerator": self.accelerator(row.accelerator).id})
 
     def for_file(self, loaded: LoadedSpec) -> Catalog:
-        """`with_models` of a file; CatalogError with file and line where it contradicts the tables (exchange rates)."""
+        """The catalogue with what a file brings; CatalogError with file and line where it contradicts the tables."""
         shipped = Catalog(self.texts)
         fx_rates = shipped.fx_rates.rows if "fx" in self.texts and loaded.factory.money.exchange_rates else ()
         if issues := [*rate_issues(loaded, fx_rates, self.tariffs.rows), *model_issues(loaded, shipped.models)]:
             raise CatalogError(issues)
-        return self.with_models(loaded.factory.models)
+        made = self.with_models(loaded.factory.models)
+        if issues := list(measured_issues(loaded, made.find_model, made.find_accelerator)):
+            raise CatalogError(issues)
+        rows = loaded.factory.measured
+        return made.with_measured(rows) if rows or made.measured else made
 
     @cached_property
     def tariffs(self) -> Table[Tariff]:

@@ -1,8 +1,8 @@
-"""What a factory file brings to the catalogue: models of its own; and where it contradicts what the tables know."""
+"""What a file brings to the catalogue: models, measured speeds; and where it contradicts what the tables know."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 
 from groundplan.catalog._base import Table
@@ -11,7 +11,7 @@ from groundplan.catalog._models import ModelCard
 from groundplan.catalog._places import FxRate
 from groundplan.catalog._tariffs import Tariff
 from groundplan.errors import CatalogError, Issue
-from groundplan.spec import ExchangeRate, LoadedSpec, OwnModel
+from groundplan.spec import ExchangeRate, LlmWorkload, LoadedSpec, OwnModel
 
 MOST_RATE_FACTOR = 2.0
 """No currency of the tables moved further in a decade; a rate that is upside down is off by far more."""
@@ -33,6 +33,24 @@ def model_issues(loaded: LoadedSpec, shipped: Table[ModelCard]) -> Iterator[Issu
         except CatalogError as error:
             where = loaded.where(("models", index))
             yield from (Issue(i.code, where, f"model {model.id}: {i.what}", i.hint) for i in error.issues)
+
+
+def measured_issues(
+    loaded: LoadedSpec, model_of: Callable[[str], tuple[str, object] | None], part_of: Callable[[str], str | None]
+) -> Iterator[Issue]:
+    """Measured speeds of unknown names, or of a model that no workload of the file asks for, each with its line."""
+    asked = {name[0] for w in loaded.factory.workloads if isinstance(w, LlmWorkload) and (name := model_of(w.model))}
+    for index, row in enumerate(loaded.factory.measured):
+        where, name = loaded.where(("measured", index)), model_of(row.model)
+        if name is None:
+            what = f"measured speed of {row.model}: the catalogue has no such model"
+            yield Issue("catalog-unknown", where, what, "give its id, or name its config.json in a workload")
+        elif name[0] not in asked:
+            what = f"measured speed of {row.model}: no language workload of the file asks for it"
+            yield Issue("unused", where, what, "drop it, or name the model in a workload")
+        if part_of(row.accelerator) is None:
+            what = f"measured speed on {row.accelerator}: the catalogue has no such accelerator"
+            yield Issue("catalog-unknown", where, what, "give a catalogue id or alias, such as h100-sxm5-80gb")
 
 
 def rate_issues(loaded: LoadedSpec, fx_rates: Iterable[FxRate], tariffs: Iterable[Tariff]) -> Iterator[Issue]:

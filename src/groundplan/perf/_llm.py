@@ -14,6 +14,7 @@ from groundplan.kernel import EngineLimits, StepTime
 from groundplan.perf._chip import Chip, chip_of
 from groundplan.perf._constants import serving_file
 from groundplan.perf._engine import Engine, engine_of
+from groundplan.perf._measured import anchor_of, with_anchor
 from groundplan.perf._power import Draw, replica_draw
 from groundplan.perf._profile import EngineSettings
 from groundplan.perf._room import CONTEXT_BYTES, activation_bytes, kv_bytes, weight_bytes
@@ -257,6 +258,8 @@ def _point(
     workload: LlmWorkload, server: Server, catalog: Catalog, card: ModelCard, precision: str, cut: Layout
 ) -> OperatingPoint:
     engine = _engine(workload, server, chip_of(server, catalog), card, precision, cut)
+    anchor = anchor_of(engine, card, catalog)
+    engine = with_anchor(engine, anchor)
     budget = token_budget(engine, workload.service_level.tpot_ms)
     where = f"{card.id} {_name(precision, cut)} on {server.id}"
     room, most = _room(workload, engine, card, budget, where)
@@ -270,7 +273,7 @@ def _point(
     peak = engine.chip.flop_per_s(engine.compute_format)
     flop_use = engine.step_flop(full.tokens, full.pairs) / full.step_s / peak
     draw = _draw(server, catalog, engine, full, workload.output.mean_tokens)
-    spread = serving_file().intervals["rate moe" if engine.shape.moe_layers else "rate dense"]
+    spread = anchor.interval_factor or serving_file().intervals["rate moe" if engine.shape.moe_layers else "rate dense"]
     return OperatingPoint(
         id=f"{workload.id}@{server.id}/{_name(precision, cut)}-b{full.batch}",
         workload=workload.id,
@@ -289,6 +292,7 @@ def _point(
         why=_binding(full, most, engine.head_rows, read_use, flop_use),
         peak_kw=draw.peak_kw,
         service=EngineService(step, limits, longest),
+        measured=anchor.said,
     )
 
 

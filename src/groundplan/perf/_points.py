@@ -8,6 +8,7 @@ from groundplan.catalog import Catalog, Server
 from groundplan.errors import CatalogError
 from groundplan.perf._control import control_points
 from groundplan.perf._llm import llm_points
+from groundplan.perf._measured import check_measured
 from groundplan.perf._offline import analytics_points, simulation_points
 from groundplan.perf._sensing import stream_points, vision_points
 from groundplan.perf._training import training_points
@@ -34,8 +35,10 @@ def operating_points(workload: AnyWorkload, server: Server, catalog: Catalog) ->
 
     Better is: more capacity per slot, fewer slots per replica, less unloaded latency; training gives a list of gangs
     instead, each faster and less efficient. Unknown model names raise CatalogError; a missing figure is a refusal
-    that names it.
+    that names it. Measured speeds of the catalogue take the place of predicted ones; PerfError for those of another
+    release.
     """
+    check_measured(catalog.measured)
     found: list[OperatingPoint] = []
     refusals: list[Refusal] = []
     if not isinstance(workload, AnalyticsWorkload):

@@ -95,6 +95,7 @@ class OperatingPoint:
     why: str
     peak_kw: float
     service: Service | None = field(default=None, repr=False)
+    measured: str = ""
 
     def row(self) -> PointRow:
         """The row of the plan file."""
@@ -114,6 +115,7 @@ class OperatingPoint:
             error_low_factor=self.error_low_factor,
             error_high_factor=self.error_high_factor,
             why=self.why,
+            measured=self.measured,
         )
 
     @property

@@ -56,6 +56,8 @@ class PointRow(Strict):
     """90 % interval of the true capacity as a factor of capacity_per_s."""
     why: str
     """Which limit binds, in words."""
+    measured: str = ""
+    """Whose benchmark the speeds rest on, in words; empty where they are the shipped model's alone."""
 
 
 class TangentRow(Strict):

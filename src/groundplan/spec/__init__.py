@@ -4,6 +4,7 @@ from groundplan.spec._base import Strict, month_number
 from groundplan.spec._factory import Bucket, Factory, Periods, Profile, SolveSettings
 from groundplan.spec._law import DataClass, HeldPermit, Rule, RuleForbid, RuleWhen
 from groundplan.spec._load import LoadedSpec, examples_path, load, loads
+from groundplan.spec._measured import MeasuredEngine, MeasuredSpeed, read_measured
 from groundplan.spec._models import OwnModel, read_model
 from groundplan.spec._money import (
     Budgets,
@@ -74,6 +75,8 @@ __all__ = [
     "LlmServiceLevel",
     "LlmWorkload",
     "LoadedSpec",
+    "MeasuredEngine",
+    "MeasuredSpeed",
     "Money",
     "Move",
     "OnPremiseFloor",
@@ -110,6 +113,7 @@ __all__ = [
     "load",
     "loads",
     "month_number",
+    "read_measured",
     "read_model",
     "schema",
     "starter",

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from groundplan.spec._base import Count, Id, Month, PositiveCount, Share, Strict
 from groundplan.spec._law import DataClass, HeldPermit, Rule
+from groundplan.spec._measured import MeasuredSpeed
 from groundplan.spec._models import OwnModel
 from groundplan.spec._money import Budgets, Existing, Money, PurchaseOffer, RentalOffer, TokenOffer
 from groundplan.spec._place import Link, Site, Zone
 from groundplan.spec._work import AnyWorkload, OnPremiseFloor
+
+
+def or_paths(entry: dict[str, Any]) -> None:
+    """Items may be paths too; they are replaced by what the file holds before types are checked."""
+    entry["items"] = {"anyOf": [entry["items"], {"type": "string"}]}
 
 
 class Periods(Strict):
@@ -84,6 +90,8 @@ class Factory(Strict):
     links: tuple[Link, ...] = ()
     models: tuple[OwnModel, ...] = ()
     """Models that the catalogue does not have."""
+    measured: tuple[MeasuredSpeed, ...] = Field(default=(), json_schema_extra=or_paths)
+    """Speeds that you measured: paths of anchors files (of `groundplan anchor`), or their rows."""
     workloads: tuple[AnyWorkload, ...] = Field(min_length=1)
     speed_confidence_share: float | None = Field(default=None, ge=0.5, le=0.99)
     """Probability with which all service levels are to hold together, given how far speeds may be off; pools are

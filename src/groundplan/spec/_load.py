@@ -12,7 +12,7 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 from groundplan.errors import Issue, SpecError
-from groundplan.spec._carry import carry_models
+from groundplan.spec._carry import carry_measured, carry_models
 from groundplan.spec._check import check
 from groundplan.spec._document import MAX_BYTES, Document, Path, Place, Value, read_document
 from groundplan.spec._factory import Factory
@@ -148,7 +148,7 @@ def _merge_places(places: dict[Path, Place], others: Mapping[Path, Place], key: 
 
 
 def _checked(document: Document, path: FilePath) -> LoadedSpec:
-    document.issues += list(carry_models(document))
+    document.issues += [*carry_models(document), *carry_measured(document)]
     factory, faults = _validated(document.data)
     if faults or document.issues or factory is None:
         raise SpecError(sorted({*document.issues, *(fault.issue(document) for fault in faults)}, key=_order))

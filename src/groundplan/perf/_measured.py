@@ -1,0 +1,102 @@
+"""A user's own benchmark in place of the shipped constants: which deployment it speaks of, and what it changes.
+
+The model is not replaced but corrected, `level` for all that reads, multiplies or sends and `fixed` for launches,
+start-up times and host work, so that step times, capacity, power, kernel and staffing stay one consistent thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import exp, log
+
+from groundplan.catalog import Catalog, ModelCard
+from groundplan.perf._constants import Constants, serving_file
+from groundplan.perf._engine import Engine
+from groundplan.perf._types import wrong
+from groundplan.spec import MeasuredSpeed
+
+SAME_MODEL_WEIGHT = 0.5
+"""Weight of the logarithm of an anchor of the same model on another part, engine, format or cut; other models: none.
+
+Measured rows of the validation tables, median error of publishers left out: 22.5 % without an anchor, 23.1 % with a row
+of any model of this engine and part, 14.9 % with the same model, 10.7 % with version, ranks and format matched too. Of
+the variance left with an unseen publisher the configuration explains about half (45 % of it with version, model and
+part): a neighbour of the same model is moved by that half, and nothing else is, for a raw anchor made others worse.
+"""
+ANCHORED_FACTOR = 1.38
+"""Nine in ten rows lie within this factor of the model anchored with one matched row (p90 of the same tables)."""
+READ_SHARES = (
+    "weight_read_share", "expert_read_share", "kv_read_share", "gemm_share", "attention_share",
+    "latent_attention_share", "link_share", "slow_link_share",
+)  # fmt: skip
+FIXED_TIMES = (
+    "alpha_scaleup_s", "alpha_pcie_s", "layer_s", "moe_layer_s", "state_layer_s", "sparse_layer_s", "host_s",
+    "sequence_s",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """What measurements say of one deployment."""
+
+    level: float = 1.0
+    fixed: float = 1.0
+    interval_factor: float | None = None
+    """90 % interval of the anchored speeds; None: that of the model, unanchored."""
+    said: str = ""
+    """For people; empty where nothing was measured."""
+
+
+def anchor_of(engine: Engine, card: ModelCard, catalog: Catalog) -> Anchor:
+    """The anchor of a deployment among the measured speeds of the catalogue."""
+    name = catalog.find_model(card.id) if catalog.measured else None
+    mine = [row for row in catalog.measured if name is not None and row.model == name.id]
+    matched = [row for row in mine if _cell(row) == _cell_of(engine)]
+    if matched:
+        (row,) = matched
+        interval = max(ANCHORED_FACTOR, row.spread_factor)
+        return Anchor(row.level_factor, row.fixed_factor, interval, f"measured by you, {', '.join(row.files)}")
+    if not mine:
+        return Anchor()
+    level, fixed = (exp(SAME_MODEL_WEIGHT * _mean_log(mine, name)) for name in ("level_factor", "fixed_factor"))
+    files = dict.fromkeys(name for row in mine for name in row.files)
+    return Anchor(level, fixed, None, f"half moved by your measurement of this model elsewhere, {', '.join(files)}")
+
+
+def _mean_log(rows: Sequence[MeasuredSpeed], name: str) -> float:
+    return sum(log(getattr(row, name)) for row in rows) / len(rows)
+
+
+def _cell(row: MeasuredSpeed) -> tuple[str, str, str, int, int]:
+    return row.accelerator, row.engine, row.precision, row.tensor_ranks, 1
+
+
+def _cell_of(engine: Engine) -> tuple[str, str, str, int, int]:
+    return engine.chip.id, engine.settings.engine, engine.precision, engine.tensor_parallel, engine.stages
+
+
+def with_anchor(engine: Engine, anchor: Anchor) -> Engine:
+    """The same deployment at anchored step times."""
+    if anchor.level == anchor.fixed == 1.0:
+        return engine
+    return replace(engine, constants=anchored(engine.constants, anchor.level, anchor.fixed))
+
+
+def anchored(c: Constants, level: float, fixed: float) -> Constants:
+    """Constants under which a step takes level x work + fixed x fixed times, exactly."""
+    slower = {name: getattr(c, name) / level for name in READ_SHARES}
+    return replace(c, **slower, **{name: getattr(c, name) * fixed for name in FIXED_TIMES})
+
+
+def check_measured(rows: Sequence[MeasuredSpeed]) -> None:
+    """PerfError where a row corrects the constants of another release, or two rows speak of one deployment."""
+    now = serving_file().version
+    seen: dict[tuple[object, ...], int] = {}
+    for index, row in enumerate(rows):
+        if (first := seen.setdefault((row.model, *_cell(row)), index)) != index:
+            what = f"{row.model} on {row.accelerator} is measured in row {first} already, as the same deployment"
+            raise wrong(f"measured[{index}]", what, "give all its results to one `groundplan anchor`")
+        if row.against != now:
+            what = f"{', '.join(row.files)} was compared with {row.against}, this release has {now}"
+            raise wrong(f"measured[{index}].against", what, "run `groundplan anchor` on the result again")
