@@ -157,7 +157,7 @@ def limits(facts: Facts) -> tuple[str, Html]:
 def unknowns(facts: Facts) -> list[str]:
     """What the figures leave out, in a sentence each."""
     items = [
-        "The speed model is a roofline, not yet calibrated against measured runs; every speed has a 90 % interval.",
+        "Speeds come from a model scored against measured runs (docs/accuracy.md); every speed has a 90 % interval.",
         "Service levels rest on staffing curves for the stated arrivals; burstier arrivals need more.",
         "The carbon of token APIs is published by none of them and is not counted.",
         "Taxes, financing and price negotiations are not modelled; prices are as quoted.",
