@@ -49,6 +49,7 @@ class Constants:
     pipeline_exponent: float
     untuned_layer_factor: float
     untuned_host_factor: float
+    race_factor: float
     moe_prefill_factor: float
     drain: float
     stall_share: float

@@ -37,7 +37,7 @@ def step_s(t: Terms, c: Constants, work: Work) -> Floats:
     total = dense_s(t, c, tokens, decode) + decode_attention_s(t, c, decode, work.context / t.stages)
     total = total + prefill_attention_s(t, c, prefill, work.pairs / t.stages)
     total = total + fixed_s(t, c) + sequences_s(t, c, work.decode)
-    return total * t.stages**c.pipeline_exponent
+    return total * t.stages**c.pipeline_exponent * c.race_factor ** np.minimum(t.untuned, 0.0)
 
 
 def dense_s(t: Terms, c: Constants, tokens: Floats, decode: Floats) -> Floats:
@@ -92,16 +92,16 @@ def prefill_attention_s(t: Terms, c: Constants, tokens: Floats, pairs: Floats) -
 
 def fixed_s(t: Terms, c: Constants) -> Floats:
     """Launches and host work of a step that no batch size changes; software of each year needs less."""
-    moe = c.moe_layer_s * c.untuned_layer_factor**t.untuned
+    moe = c.moe_layer_s * c.untuned_layer_factor ** np.maximum(t.untuned, 0.0)
     layers = c.layer_s * t.layers + moe * t.moe_layers
     layers = layers + c.state_layer_s * t.state_layers + c.sparse_layer_s * t.sparse_layers
-    host = c.host_s[_i(t.engine)] * c.untuned_host_factor**t.untuned
+    host = c.host_s[_i(t.engine)] * c.untuned_host_factor ** np.maximum(t.untuned, 0.0)
     return (layers * c.layer_factor[_i(t.engine)] + host) * age(t, c)
 
 
 def sequences_s(t: Terms, c: Constants, decode: Floats) -> Floats:
     """Host work per running sequence, on each data group's own host process."""
-    host = c.sequence_s[_i(t.engine)] * age(t, c) * c.untuned_host_factor**t.untuned
+    host = c.sequence_s[_i(t.engine)] * age(t, c) * c.untuned_host_factor ** np.maximum(t.untuned, 0.0)
     return host * decode / t.data
 
 

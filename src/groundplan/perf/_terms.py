@@ -66,7 +66,7 @@ class Terms:
     """Index of the engine profile's host times in the constants."""
     software_year: Floats
     untuned: Floats
-    """0 = tuned by the vendor or a competitor in a race, 1 = defaults, 0.5 = nobody says."""
+    """0 = tuned, 1 = defaults, 0.5 = nobody says, -1 = a race: every setting searched for one load."""
     tensor: Floats
     data: Floats
     stages: Floats

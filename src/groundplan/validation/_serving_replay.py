@@ -69,12 +69,22 @@ def _variant(case: Case, variant: Variant, c: perf.Constants) -> float | None:
     except KernelError:
         return None
     if case.quantity == "output_rate":
-        return float(run.output_tokens.sum() / (run.finish_ps.max() / PS_PER_S)) * variant.replicas * case.factor
+        return _output_rate(run, whole=case.requests < MOST_REQUESTS) * variant.replicas * case.factor
     seconds = _seconds(case, run)
     if case.quantity in ("ttft", "e2e"):
         seconds = _first(case, variant, c, seconds)
     chosen = np.mean(seconds) if case.percentile is None else np.quantile(seconds, case.percentile)
     return float(chosen) * case.factor
+
+
+def _output_rate(run: EngineRun, *, whole: bool) -> float:
+    """Output tokens per second: of a run of stated length with its drain, else of its middle four fifths."""
+    if whole:
+        return float(run.output_tokens.sum()) / (float(run.finish_ps.max()) / PS_PER_S)
+    order = np.argsort(run.finish_ps)
+    middle = order[len(order) // 10 : -(len(order) // 10)]
+    span = float(run.finish_ps[middle[-1]] - run.finish_ps[middle[0]]) / PS_PER_S
+    return float(run.output_tokens[middle[1:]].sum()) / span
 
 
 def _seconds(case: Case, run: EngineRun) -> Floats:
@@ -105,7 +115,7 @@ def _run(case: Case, variant: Variant, c: perf.Constants) -> EngineRun:
     count = round(case.requests) if case.requests < MOST_REQUESTS else OPEN_REQUESTS
 
     def at(rate_per_s: float) -> EngineRun:
-        prompt, output, arrivals = _chat(case.prompt, case.output, rate_per_s, count)
+        prompt, output, arrivals = _chat(case.prompt, case.output, rate_per_s, count, OPEN_CV * case.varied)
         return simulate_engine(arrivals, prompt, output, step, _limits(variant, prompt, output, batch, budget))
 
     stated = (case.rate_per_s or 1.0) / variant.replicas
@@ -152,9 +162,9 @@ def _uniform(prompt: float, output: float, spread: float, count: int) -> tuple[N
 
 @lru_cache(maxsize=64)
 def _chat(
-    prompt: float, output: float, rate_per_s: float, count: int
+    prompt: float, output: float, rate_per_s: float, count: int, cv: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Lengths and Poisson arrivals of an open loop."""
-    prompts = lognormal_lengths(count, prompt, OPEN_CV, SEED, part=0)
-    outputs = lognormal_lengths(count, output, OPEN_CV, SEED, part=1)
+    prompts = lognormal_lengths(count, prompt, cv, SEED, part=0)
+    outputs = lognormal_lengths(count, output, cv, SEED, part=1)
     return prompts, outputs, poisson_arrivals_ps(count, rate_per_s, SEED)

@@ -26,6 +26,8 @@ QUANTITIES: Mapping[str, tuple[Quantity, float]] = {
     "ttft_ms": ("ttft", 1e3),
     "e2e_latency_ms": ("e2e", 1e3),
     "latency_ms": ("e2e", 1e3),
+    "e2e_ms": ("e2e", 1e3),
+    "itl_ms": ("tpot", 1e3),
 }
 """Metric -> what is predicted, and the factor from seconds or rates to its unit."""
 LENGTHS: Mapping[str, tuple[float, float]] = {
@@ -84,7 +86,9 @@ class Case:
     rate_per_s: float | None = None
     """Arrivals of an open loop."""
     spread: float = 0.0
-    """Lengths are drawn uniformly between (1 - spread) / (1 - spread / 2) of the mean and its mirror."""
+    """Lengths of a closed loop lie uniformly between (1 - spread) and 1 of the longest."""
+    varied: bool = False
+    """Lengths of an open loop are those of a data set, not all alike."""
     waves: float = 3.0
     """Requests of a closed loop over its concurrency."""
     sequences: int | None = None
@@ -151,11 +155,18 @@ def _case(row: TruthRow, parts: Parts, protocol: Protocol, asked: Lengths, varia
         untuned=untuned(row),
         rate_per_s=row.figure("request_rate"),
         spread=1.0 - MIXED_SHORTEST if "range ratio 0.8" in row.text("notes") else 0.0,
+        varied=varied(row),
         waves=waves(row, asked.concurrency),
         sequences=_whole(_noted(row, "max_num_seqs")),
         step_tokens=_whole(_noted(row, "max_num_batched_tokens")),
         limits_s=limits_of(row),
     )
+
+
+def varied(row: TruthRow) -> bool:
+    """Whether lengths are means of a data set: a benchmark with equal requests states whole numbers of tokens."""
+    stated = row.figure("isl"), row.figure("osl")
+    return any(value is None or value != round(value) for value in stated)
 
 
 def limits_of(row: TruthRow) -> tuple[float, float] | None:
@@ -329,11 +340,13 @@ def _asked(row: TruthRow, parts: Parts, protocol: Protocol) -> Lengths | Skipped
         output = output or 1.0
     if prompt is None or output is None:
         return missing_input("prompt and output tokens")
-    return Lengths(prompt, output, load or math.inf, requests_of(row) or _requests(prompt, output))
+    return Lengths(prompt, output, load or math.inf, requests_of(row) or _requests(prompt, output, protocol))
 
 
-def _requests(prompt: float, output: float) -> float:
-    """Requests of an offline run, as TensorRT-LLM's pages state them."""
+def _requests(prompt: float, output: float, protocol: Protocol) -> float:
+    """Requests of an offline run, as TensorRT-LLM's pages state them; a load that goes on has no number."""
+    if protocol != "offline":
+        return math.inf
     if prompt + output <= 300.0:
         return 30000.0
     return 1000.0 if prompt >= 10000.0 else 1500.0 if prompt >= 5000.0 else 3000.0
@@ -353,8 +366,13 @@ def software_year(row: TruthRow, engine: str) -> float:
 
 
 def untuned(row: TruthRow) -> float:
-    """0 = tuned for the test, 1 = an engine's defaults, 0.5 = nobody says; a column `tuning` decides where present."""
+    """0 = tuned for the test, 1 = an engine's defaults, 0.5 = nobody says; a column `tuning` decides where present.
+
+    -1 = MLPerf's closed division, a race in which every setting is searched for one load.
+    """
     said = row.text("tuning").lower()
+    if "closed/" in row.text("notes"):
+        return -1.0
     if said in ("tuned", "default"):
         return float(said == "default")
     publisher = row.publisher
@@ -409,7 +427,7 @@ def _cuts(row: TruthRow, parts: Parts, count: int, engine: str) -> Iterator[tupl
             1.0, per_stage / tensor if tensor <= per_stage and not row.figure("ep") else 1.0
         )
         return
-    for exponent in range(per_stage.bit_length()):
-        ranks = 2**exponent
-        if per_stage % ranks == 0:
-            yield perf.Ranks(ranks, 1, stages), per_stage / ranks
+    fitting = [2**i for i in range(per_stage.bit_length()) if per_stage % 2**i == 0 and 2**i <= MOST_TENSOR]
+    yield from ((perf.Ranks(ranks, 1, stages), per_stage / ranks) for ranks in fitting)
+    if parts.card.transformer().mla:  # its cache does not shard over tensor ranks: attention runs in data groups
+        yield from ((perf.Ranks(1, ranks, stages), per_stage / ranks) for ranks in fitting if ranks > 1)
