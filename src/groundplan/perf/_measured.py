@@ -17,7 +17,7 @@ from groundplan.perf._types import wrong
 from groundplan.spec import MeasuredSpeed
 
 SAME_MODEL_WEIGHT = 0.5
-"""Weight of the logarithm of an anchor of the same model on another part, engine, format or cut; other models: none.
+"""Weight of the logarithm of an anchor of the same model on another part, engine, format or cut.
 
 Measured rows of the validation tables, median error of publishers left out: 22.5 % without an anchor, 23.1 % with a row
 of any model of this engine and part, 14.9 % with the same model, 10.7 % with version, ranks and format matched too. Of
@@ -68,12 +68,14 @@ def _mean_log(rows: Sequence[MeasuredSpeed], name: str) -> float:
     return sum(log(getattr(row, name)) for row in rows) / len(rows)
 
 
-def _cell(row: MeasuredSpeed) -> tuple[str, str, str, int, int]:
-    return row.accelerator, row.engine, row.precision, row.tensor_ranks, 1
+def _cell(row: MeasuredSpeed) -> tuple[object, ...]:
+    return row.accelerator, row.engine, row.tuning, row.precision, row.tensor_ranks, 1
 
 
-def _cell_of(engine: Engine) -> tuple[str, str, str, int, int]:
-    return engine.chip.id, engine.settings.engine, engine.precision, engine.tensor_parallel, engine.stages
+def _cell_of(engine: Engine) -> tuple[object, ...]:
+    tuning = "default" if engine.settings.untuned else "tuned"
+    cut = (engine.tensor_parallel, engine.stages)
+    return engine.chip.id, engine.settings.engine, tuning, engine.precision, *cut
 
 
 def with_anchor(engine: Engine, anchor: Anchor) -> Engine:

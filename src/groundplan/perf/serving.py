@@ -1,6 +1,7 @@
 """The serving model as others use it: count a deployment, read its constants, ask for rates and times."""
 
 from groundplan.perf._chip import Chip
+from groundplan.perf._closed_loop import ClosedLoop, Deployment, Parts, closed_loop
 from groundplan.perf._constants import Constants, ServingFile, generation, release_year, serving_file
 from groundplan.perf._room import Room, room
 from groundplan.perf._steady import (
@@ -22,8 +23,11 @@ from groundplan.perf._types import Refused
 __all__ = [
     "Asked",
     "Chip",
+    "ClosedLoop",
     "Constants",
+    "Deployment",
     "Formats",
+    "Parts",
     "Ranks",
     "Refused",
     "Room",
@@ -33,6 +37,7 @@ __all__ = [
     "Work",
     "alone_s",
     "batch_in_memory",
+    "closed_loop",
     "decode_s",
     "formats_of",
     "generation",

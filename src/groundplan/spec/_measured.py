@@ -31,6 +31,8 @@ class MeasuredSpeed(Strict):
     """Catalogue id or alias."""
     engine: MeasuredEngine
     precision: Literal["fp32", "bf16", "fp8", "int8", "int4", "fp4"]
+    tuning: Literal["default", "tuned"] = "default"
+    """As workloads state it; the factors correct the model of this tuning."""
     tensor_ranks: PositiveCount
     """Accelerators of the replica; one stage, on one node."""
     level_factor: Factor
