@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundplan.validation._fit import Free, fit, pseudo_huber
-from groundplan.validation._splits import balanced_weights, conformal_factor, leave_one_out
+from groundplan.validation._splits import balanced_weights, cluster_votes, conformal_factor, leave_one_out
 
 ONE = Free("a", 1.0, 0.5, 0.1, 10.0)
 
@@ -63,6 +63,16 @@ def test_votes_have_mean_one_and_full_balance_gives_sources_equal_votes(labels, 
     sums = [votes[np.array(labels) == one].sum() for one in set(labels)]
     if power == 1.0:
         assert np.allclose(sums, sums[0])
+
+
+@given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=40), st.floats(0.0, 1.0))
+def test_rows_that_share_an_error_count_as_fewer(labels, shared):
+    votes = cluster_votes(labels, shared)
+    for one in set(labels):
+        count = labels.count(one)
+        worth = votes[np.array(labels) == one].sum()
+        assert worth == pytest.approx(count / (1 + (count - 1) * shared))
+        assert 1.0 - 1e-9 <= worth <= count + 1e-9
 
 
 def test_a_conformal_factor_holds_its_share_of_sources_not_of_rows():

@@ -46,7 +46,7 @@ class Fitted:
 def fit(free: Sequence[Free], log_ratios: LogRatios, weights: Floats, noise: float) -> tuple[Fitted, ...]:
     """Values that make the rows likeliest under pseudo-Huber noise (log, `noise`) and log-normal priors.
 
-    `weights` are votes per row, mean 1. Raises ValueError where a prior lies outside its range.
+    `weights` are votes per row: a row of vote 1 has that noise. Raises ValueError where a prior lies outside its range.
     """
     from scipy.optimize import least_squares
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,17 @@ def balanced_weights(labels: Sequence[str], power: float = 0.5) -> Floats:
     _, index, counts = np.unique(np.array(labels), return_inverse=True, return_counts=True)
     votes = counts[index].astype(float) ** -power
     return votes / votes.mean()
+
+
+def cluster_votes(labels: Sequence[Hashable], shared: float) -> Floats:
+    """Votes per row where rows of one label share a part of their error: n of them count as n / (1 + (n - 1) shared).
+
+    `shared` is the part of the variance that lies between labels (random effects); 0 = every row is a vote of its own.
+    """
+    place = {label: i for i, label in enumerate(dict.fromkeys(labels))}
+    index = np.array([place[label] for label in labels], dtype=np.intp)
+    counts = np.bincount(index)[index]
+    return 1.0 / (1.0 + (counts - 1.0) * shared)
 
 
 def conformal_factor(log_errors: Floats, labels: Sequence[str], coverage: float = COVERAGE) -> float:
