@@ -156,7 +156,7 @@ def _entry(schema: dict[str, Any], pattern: str) -> dict[str, Any]:
     for step in pattern.split("."):
         name, _, kind = step.partition("<")
         if name == "*":
-            node = _resolved(schema, node["items"])
+            node = _not_null(schema, node["items"])
             if kind:
                 node = _resolved(schema, {"$ref": node["discriminator"]["mapping"][kind[:-1]]})
         else:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from groundplan.catalog import Catalog, ModelCard, Server
@@ -12,7 +13,7 @@ from groundplan.cli._kinds import KINDS, Kind, Options, memory_text, robot_defau
 from groundplan.cli._tables import console, table
 from groundplan.errors import CatalogError, GroundplanError, Infeasible, Issue
 from groundplan.perf import Estimate, EstimateRow, Refusal, estimate, operating_points, reachable_hz
-from groundplan.spec import AnyWorkload, ControlWorkload, LatencyServiceLevel, read_model
+from groundplan.spec import AnyWorkload, ControlWorkload, LatencyServiceLevel, read_measured, read_model
 
 
 class OptionError(GroundplanError):
@@ -31,9 +32,12 @@ class Asked:
     network_ms: float
 
 
-def estimate_model(model: str, hardware: str, options: Mapping[str, Any], *, as_json: bool) -> None:
+def estimate_model(
+    model: str, hardware: str, options: Mapping[str, Any], *, measured: Sequence[Path] = (), as_json: bool
+) -> None:
     """Say each way to run the model; Infeasible where the server has none, with the reasons."""
-    asked = _asked(model, hardware, {key: value for key, value in options.items() if value is not None})
+    given = {key: value for key, value in options.items() if value is not None}
+    asked = _asked(model, hardware, given, measured)
     found = estimate(asked.workload, asked.server, asked.catalog, asked.network_ms)
     if not found.rows:
         where = f"{asked.card.id} on {asked.server.id}"
@@ -44,12 +48,13 @@ def estimate_model(model: str, hardware: str, options: Mapping[str, Any], *, as_
         _show(asked, found)
 
 
-def _asked(model: str, hardware: str, given: Options) -> Asked:
+def _asked(model: str, hardware: str, given: Options, measured: Sequence[Path]) -> Asked:
     catalog, name = Catalog.default(), model
     if model.endswith(".json"):
         own = read_model(model)
         catalog, name = catalog.with_models([own]), own.id
-    server, card = _server(catalog, hardware), catalog.model(name)
+    server, card = server_of(catalog, hardware), catalog.model(name)
+    catalog = _with_measured(catalog, card, measured)
     kind = KINDS["finetune" if "finetune" in given else card.arch.type]
     if strange := sorted(set(given) - set(kind.defaults)):
         known = ", ".join(_flag(key) for key in kind.defaults)
@@ -61,12 +66,24 @@ def _asked(model: str, hardware: str, given: Options) -> Asked:
     return Asked(kind, card, server, catalog, kind.workload(name, options), network_ms)
 
 
+def _with_measured(catalog: Catalog, card: ModelCard, files: Sequence[Path]) -> Catalog:
+    """The catalogue with the rows of anchors files; OptionError for a file that says nothing about the model."""
+    made = catalog.with_measured([row for file in files for row in read_measured(file)])
+    mine = catalog.find_model(card.id)
+    for file in files:
+        rows = catalog.with_measured(read_measured(file)).measured
+        if mine is None or all(row.model != mine.id for row in rows):
+            hint = f"it is about {', '.join(row.model for row in rows)}"
+            raise OptionError(Issue("option", "--measured", f"{file} says nothing about {card.id}", hint))
+    return made
+
+
 def _flag(key: str) -> str:
     short = {"allowed_precisions": "precision", "replan_every_steps": "replan_every"}
     return "--" + short.get(key, key).replace("_", "-")
 
 
-def _server(catalog: Catalog, name: str) -> Server:
+def server_of(catalog: Catalog, name: str) -> Server:
     """By its name, or by its accelerator where one server of the catalogue has that."""
     if (server := catalog.servers.find(name)) is not None:
         return server
@@ -123,7 +140,8 @@ def _show(asked: Asked, found: Estimate) -> None:
     title = f"{asked.card.id} on {asked.server.id}, one replica; {kind.level(asked.workload)}"
     screen.print(table(title, heads, [_row(asked, row) for row in found.rows]))
     for row in found.rows:
-        screen.print(f"{row.point.precision} on {row.point.total_slots}: {row.point.why}")
+        measured = f"; {row.point.measured}" if row.point.measured else ""
+        screen.print(f"{row.point.precision} on {row.point.total_slots}: {row.point.why}{measured}")
     screen.print(f"{kind.note} Speeds rest on few constants fitted to published runs; 90 % interval in brackets.")
     for refusal in found.refusals:
         screen.print(f"refused ({refusal.rule}): {refusal.why}", style="dim")

@@ -243,6 +243,9 @@ def estimate(
     finetune: opt.Finetune = None,
     tokens: opt.Tokens = None,
     sequence: opt.Sequence = None,
+    measured: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Anchors file of `groundplan anchor`; may stand twice.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say how fast a model is on a server.
@@ -256,8 +259,37 @@ def estimate(
         "allowed_precisions": options.pop("precision") or None,
         "replan_every_steps": options.pop("replan_every"),
     }
-    named = {"model", "hardware", "as_json"}
-    estimate_model(model, hardware, {k: v for k, v in options.items() if k not in named}, as_json=as_json)
+    named = {"model", "hardware", "measured", "as_json"}
+    options = {k: v for k, v in options.items() if k not in named}
+    estimate_model(model, hardware, options, measured=measured or (), as_json=as_json)
+
+
+@app.command()
+@guarded
+def anchor(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Results of one deployment, a load or more.")],
+    model: Annotated[str, typer.Option(help="Catalogue id, Hugging Face id, or the path of a config.json.")],
+    hardware: Annotated[
+        str, typer.Option("--on", "--hardware", help="Server or accelerator that it ran on, such as hgx-h200-8.")
+    ],
+    tp: Annotated[int, typer.Option(help="Accelerators of the replica (tensor ranks).", min=1)] = 1,
+    precision: Annotated[opt.Format | None, typer.Option(help="Format of the weights (the checkpoint's).")] = None,
+    engine: Annotated[opt.Serving, typer.Option(help="Serving engine.")] = opt.Serving.VLLM,
+    tuning: Annotated[opt.Tuning, typer.Option(help="Set up for this model and part, or not.")] = opt.Tuning.DEFAULT,
+    out: Annotated[
+        Path | None, typer.Option(parser=_place, metavar="FILE", help="Write an anchors file, such as anchors.toml.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Let your own benchmark correct the model.
+
+    Results: JSON of GuideLLM, AIPerf, GenAI-Perf or vllm bench serve, or CSV of AIPerf and GenAI-Perf.
+    """
+    from groundplan.cli._anchor import Asked, anchor_files
+
+    asked = Asked(model, hardware, tp, precision.value if precision else None, engine.value, tuning.value)
+    anchor_files(files, asked, out, force=force, as_json=as_json)
 
 
 @app.command()

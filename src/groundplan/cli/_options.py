@@ -18,6 +18,21 @@ class Format(StrEnum):
     FP4 = "fp4"
 
 
+class Serving(StrEnum):
+    """Serving engines."""
+
+    VLLM = "vllm"
+    SGLANG = "sglang"
+    TRTLLM = "trtllm"
+
+
+class Tuning(StrEnum):
+    """Who set the engine up."""
+
+    DEFAULT = "default"
+    TUNED = "tuned"
+
+
 class Mode(StrEnum):
     """What a robot does while it waits for a chunk of actions."""
 

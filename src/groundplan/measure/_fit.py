@@ -65,6 +65,8 @@ class Anchored:
 
     speed: MeasuredSpeed
     compared: tuple[Compared, ...]
+    usual_factor: float
+    """Nine in ten deployments that the model had not seen lie within this factor of it."""
 
 
 def anchor(deployment: Deployment, catalog: Catalog, runs: Sequence[Run]) -> Anchored:
@@ -87,7 +89,8 @@ def anchor(deployment: Deployment, catalog: Catalog, runs: Sequence[Run]) -> Anc
         files=tuple(dict.fromkeys(run.file for run in runs)),
         dated=max((run.dated for run in runs if run.dated), default=None),
     )
-    return Anchored(speed, compared)
+    kind = "tpot moe" if deployment.card.transformer().experts else "tpot dense"
+    return Anchored(speed, compared, serving_file().intervals[kind])
 
 
 def _model(deployment: Deployment, catalog: Catalog) -> str:

@@ -8,6 +8,7 @@ from groundplan.catalog import rules_as_of
 from groundplan.report._equipped import source_words
 from groundplan.report._facts import Facts
 from groundplan.report._html import Html, Table, details, join, listing, table, tag
+from groundplan.report._measured import measured
 from groundplan.report._priced import rental_price, token_prices
 from groundplan.report._stated import latency, search, stated
 from groundplan.report._words import count, figure, fixed, month_name, percent, whole
@@ -23,6 +24,7 @@ def assumptions(facts: Facts) -> tuple[str, Html]:
     parts = [
         prices_table(facts).html(),
         conventions_table(facts).html(),
+        measured(facts),
         details("Show the sites as the file states them", _sites(facts)),
         stated(facts),
         _catalogue(facts),
