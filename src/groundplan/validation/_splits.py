@@ -35,7 +35,7 @@ def cluster_votes(labels: Sequence[Hashable], shared: float) -> Floats:
     """
     place = {label: i for i, label in enumerate(dict.fromkeys(labels))}
     index = np.array([place[label] for label in labels], dtype=np.intp)
-    counts = np.bincount(index)[index]
+    counts = np.bincount(index)[index].astype(np.float64)
     return 1.0 / (1.0 + (counts - 1.0) * shared)
 
 
