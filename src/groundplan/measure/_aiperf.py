@@ -80,7 +80,7 @@ def _held(config: Node | None) -> float | None:
         return None
     phases = config.find("phases")
     for phase in phases.items() if phases else ():
-        if phase["name"].value == "profiling":
+        if any(named and named.value == "profiling" for named in (phase.find("kind"), phase.find("name"))):
             return phase["concurrency"].number() if phase["type"].value == "concurrency" else None
     if any(config.find(*way) for way in PACED):
         return None
@@ -88,8 +88,12 @@ def _held(config: Node | None) -> float | None:
 
 
 def _models(config: Node | None) -> tuple[str, ...]:
-    found = config and (config.find("endpoint", "model_names") or config.find("model_names"))
-    return tuple(item.text() for item in found.items()) if found else ()
+    if config is None:
+        return ()
+    if named := config.find("models", "items"):
+        return tuple(item["name"].text() for item in named.items())
+    listed = config.find("endpoint", "model_names") or config.find("model_names")
+    return tuple(item.text() for item in listed.items()) if listed else ()
 
 
 def csv_run(text: str, file: str) -> Run:

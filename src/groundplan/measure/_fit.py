@@ -79,7 +79,7 @@ def anchor(deployment: Deployment, catalog: Catalog, runs: Sequence[Run]) -> Anc
         engine=deployment.engine,
         tuning=deployment.tuning,
         precision=deployment.precision,  # type: ignore[arg-type]
-        tensor_ranks=deployment.tensor_ranks,
+        tensor_ranks_count=deployment.tensor_ranks,
         level_factor=level,
         fixed_factor=fixed,
         points_count=len(compared),

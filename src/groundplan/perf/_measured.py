@@ -69,7 +69,7 @@ def _mean_log(rows: Sequence[MeasuredSpeed], name: str) -> float:
 
 
 def _cell(row: MeasuredSpeed) -> tuple[object, ...]:
-    return row.accelerator, row.engine, row.tuning, row.precision, row.tensor_ranks, 1
+    return row.accelerator, row.engine, row.tuning, row.precision, row.tensor_ranks_count, 1
 
 
 def _cell_of(engine: Engine) -> tuple[object, ...]:

@@ -22,7 +22,7 @@ def measured(facts: Facts) -> Html:
 
 
 def _row(row: MeasuredSpeed) -> list[object]:
-    how = f"{row.engine} ({row.tuning}), {row.precision}, {count(row.tensor_ranks, 'rank')}"
+    how = f"{row.engine} ({row.tuning}), {row.precision}, {count(row.tensor_ranks_count, 'rank')}"
     who = f"{', '.join(row.files)} ({row.tool}, {row.dated or 'undated'}), against {row.against}"
     return [
         join([f"{row.model} on {row.accelerator}", tag("br"), tag("small", how)]),

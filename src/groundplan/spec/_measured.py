@@ -33,7 +33,7 @@ class MeasuredSpeed(Strict):
     precision: Literal["fp32", "bf16", "fp8", "int8", "int4", "fp4"]
     tuning: Literal["default", "tuned"] = "default"
     """As workloads state it; the factors correct the model of this tuning."""
-    tensor_ranks: PositiveCount
+    tensor_ranks_count: PositiveCount
     """Accelerators of the replica; one stage, on one node."""
     level_factor: Factor
     """Measured over predicted time of what reads, multiplies or sends; above 1 is slower than predicted."""
