@@ -75,6 +75,7 @@ DIMENSIONLESS: tuple[str, ...] = (
     "nodes",
     "per_node",
     "per_fte",
+    "per_part",
     "priority",
     "lots",
     "replicas",

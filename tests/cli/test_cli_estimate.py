@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from math import ceil, floor
 
@@ -69,8 +70,11 @@ def test_a_robot_that_waits_moves_slower_by_its_waits():
 def test_a_policy_that_is_too_slow_is_told_the_rate_that_it_reaches(ask):
     code, out, err = ask("openvla-7b", "--on", "jetson-agx-thor")
     assert (code, out) == (3, "")
+    taken = re.search(r"a call takes ([\d.]+) ms, network included; this chunk then reaches ([\d.]+) Hz", err)
     assert "ms alone exceeds 500 ms" in err
-    assert "this chunk then reaches 1.4 Hz" in err
+    assert taken
+    assert float(taken[2]) < 20.0
+    assert float(taken[1]) > 500.0
 
 
 def test_cameras_sensors_and_tuning(ask):

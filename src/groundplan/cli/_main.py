@@ -319,7 +319,10 @@ def price(
     every: Annotated[bool, typer.Option("--all", help="Show every row.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Price a language model without a file: own, rent, or buy tokens."""
+    """Price a language model: own, rent, or buy tokens.
+
+    No file is needed.
+    """
     options = dict(locals())
     from groundplan.cli._price import price_model
 
@@ -342,7 +345,7 @@ def validate(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Score the speeds, memory and power of this release against measured rows.
+    """Score speeds, memory and power against measured rows.
 
     A row without a prediction is counted with its reason, never guessed.
     """
