@@ -1,6 +1,6 @@
 # Needs make and a Python >= 3.11; everything else goes into .venv, from hashed releases.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench lock clean
+.PHONY: help demo test lint docs accuracy bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,6 +12,7 @@ help:
 	@echo "make test   lint, then every test"
 	@echo "make lint   ruff, pyrefly, import-linter"
 	@echo "make docs   write docs/reference.md and docs/catalogue.md anew"
+	@echo "make accuracy SHARED=FOLDER  write docs/accuracy.md anew from tables of measured rows"
 	@echo "make bench  measurements under bench/"
 	@echo "make lock   pin the dependencies of pyproject.toml anew"
 	@echo "make clean  remove what make created"
@@ -43,6 +44,10 @@ test: lint
 
 docs: $(STAMP)
 	$(BIN)/python tools/generated_docs.py
+
+SHARED ?= ../shared
+accuracy: $(STAMP)
+	$(BIN)/python tools/accuracy_page.py --shared $(SHARED)
 
 bench: $(STAMP)
 	@set -e; for script in bench/bench_*.py; do \

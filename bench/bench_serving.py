@@ -1,11 +1,12 @@
 """Serving model: step times a second on one core, sizing one model on 32 accelerators, `groundplan estimate`.
 
-Fails below five million step times a second, above 3 s for the sizing, or above 1 s for `estimate`; the last two are
-whole processes, start-up included. `--size` is the sizing alone, as that process runs it.
+Fails below five million step times a second of CPU time, above 3 s for the sizing, or above 1 s for `estimate`; the
+last two are whole processes, start-up included. `--size` is the sizing alone, as that process runs it.
 """
 
 from __future__ import annotations
 
+import resource
 import statistics
 import subprocess
 import sys
@@ -47,10 +48,10 @@ def rate(name: str) -> float:
     works = [perf.Work(row, row, row * rng.uniform(500, 30_000, CHUNK)) for row in batch]
     times = []
     for _ in range(RUNS):
-        start = time.perf_counter()
+        start = time.process_time()
         for work in works:
             perf.step_s(terms, constants, work)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return CHUNK * CHUNKS / min(times)
 
 
@@ -70,14 +71,16 @@ def size() -> None:
     print(f"{best[0]}: {best[1]:.1f} requests/s on {ACCELERATORS} accelerators, of {len(found.points)} layouts")
 
 
-def process_s(command: list[str]) -> float:
-    """Median seconds from start to end."""
-    times = []
+def process_s(command: list[str]) -> tuple[float, float]:
+    """Median seconds from start to end, and of CPU time, which other work on the machine hardly moves."""
+    wall, cpu = [], []
     for _ in range(RUNS):
-        start = time.perf_counter()
+        start, spent = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        wall.append(time.perf_counter() - start)
+        cpu.append(used.ru_utime + used.ru_stime - spent.ru_utime - spent.ru_stime)
+    return statistics.median(wall), statistics.median(cpu)
 
 
 def main() -> None:
@@ -90,8 +93,9 @@ def main() -> None:
     size()
     sizing = process_s([sys.executable, __file__, "--size"])
     asked = process_s([str(PROGRAM), *ESTIMATE])
-    print(f"sizing {MODEL} on {ACCELERATORS} accelerators: {sizing:.2f} s\ngroundplan estimate: {asked:.2f} s")
-    if min(rates.values()) < LIMIT_RATE or sizing > LIMIT_SIZING_S or asked > LIMIT_ESTIMATE_S:
+    for name, (wall, cpu) in {f"sizing {MODEL} on {ACCELERATORS}": sizing, "groundplan estimate": asked}.items():
+        print(f"{name}: {wall:.2f} s, {cpu:.2f} s of CPU time")
+    if min(rates.values()) < LIMIT_RATE or sizing[0] > LIMIT_SIZING_S or asked[0] > LIMIT_ESTIMATE_S:
         sys.exit("too slow")
 
 
