@@ -9,7 +9,7 @@ import numpy as np
 
 from groundplan.catalog import Catalog
 from groundplan.errors import Issue
-from groundplan.perf._train_profile import Profile, shipped_profile
+from groundplan.perf.training import Profile, shipped_profile
 from groundplan.validation._calibration import Calibration, CalibrationError, Column
 from groundplan.validation._fit import Fitted, Free, fit
 from groundplan.validation._outcome import Scored, Skipped

@@ -7,10 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from groundplan.catalog import Catalog
-from groundplan.perf._train_memory import Memory, MemoryRecipe, memory_recipe, training_memory
-from groundplan.perf._train_profile import Profile
-from groundplan.perf._train_shape import TrainShape, total_params
-from groundplan.perf._train_step import Layout
+from groundplan.perf.training import (
+    Layout,
+    Memory,
+    MemoryRecipe,
+    Profile,
+    TrainShape,
+    memory_recipe,
+    total_params,
+    training_memory,
+)
 from groundplan.validation._outcome import Outcome, missing_input
 from groundplan.validation._score import interval
 from groundplan.validation._table import TruthRow

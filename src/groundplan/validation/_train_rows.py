@@ -13,10 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from groundplan.catalog import Catalog
-from groundplan.perf._train_profile import Precision, Profile, Recipe, TrainPart, part_facts, part_of
-from groundplan.perf._train_shape import TrainShape, shape_of, total_params
-from groundplan.perf._train_step import Layout
-from groundplan.perf._types import Refused
+from groundplan.perf.training import (
+    Layout,
+    Precision,
+    Profile,
+    Recipe,
+    Refused,
+    TrainPart,
+    TrainShape,
+    part_facts,
+    part_of,
+    shape_of,
+    total_params,
+)
 from groundplan.validation._outcome import Skipped, missing_input, not_in_catalogue, not_modelled
 from groundplan.validation._table import TruthRow
 

@@ -11,9 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.catalog import Catalog
-from groundplan.perf._train_profile import Profile, Recipe, Terms, shipped_profile, terms_of
-from groundplan.perf._train_shape import TrainShape, gathered, stacked
-from groundplan.perf._train_step import Layout, step_time
+from groundplan.perf.training import (
+    Layout,
+    Profile,
+    Recipe,
+    Terms,
+    TrainShape,
+    gathered,
+    shipped_profile,
+    stacked,
+    step_time,
+    terms_of,
+)
 from groundplan.validation._outcome import Outcome, Skipped, missing_input, not_modelled
 from groundplan.validation._score import interval
 from groundplan.validation._table import TruthRow
