@@ -368,10 +368,10 @@ def software_year(row: TruthRow, engine: str) -> float:
 def untuned(row: TruthRow) -> float:
     """0 = tuned for the test, 1 = an engine's defaults, 0.5 = nobody says; a column `tuning` decides where present.
 
-    -1 = MLPerf's closed division, a race in which every setting is searched for one load.
+    -1 = MLPerf's closed division on the part vendor's own engine: a race in which every setting is searched.
     """
     said = row.text("tuning").lower()
-    if "closed/" in row.text("notes"):
+    if "closed/" in row.text("notes") and engine_of(row) == "trtllm":
         return -1.0
     if said in ("tuned", "default"):
         return float(said == "default")
