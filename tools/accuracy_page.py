@@ -2,7 +2,8 @@
 
     python tools/accuracy_page.py --shared FOLDER [--out docs/accuracy.md] [--save FILE | --scores FILE] [--date DAY]
 
-`--save` keeps the scores, which take about ten minutes; `--scores` draws the page anew from them. What no command here
+`--save` keeps the scores, which take about ten minutes; `--scores` draws the page anew from them, with `--only KIND`
+(and `--shared`) scoring that kind again. What no command here
 measures (goals, causes of misses, figures of other programs, speeds) is read from tools/accuracy.toml.
 """
 
@@ -12,6 +13,7 @@ import argparse
 import csv
 import math
 import re
+import tempfile
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -325,12 +327,13 @@ def replays(found: Sequence[Mapping[str, Any]], stated: Mapping[str, Any]) -> It
     for one in found:
         peer = stated["llmservingsim"][one["name"]]
         for name in ("TTFT mean", "TTFT p50", "TTFT p99", "TPOT mean", "TPOT p99", "E2E mean", "E2E p99"):
-            measured, ours, theirs = one["measured"][name], one["predicted"][name], peer[name]
-            rows.append([
-                one["name"].replace("_", ", "), name, number(measured), number(theirs),
-                percent(theirs / measured - 1.0, sign=True), number(ours), percent(ours / measured - 1.0, sign=True),
-            ])  # fmt: skip
-    heads = ("run", "figure", "> measured ms", "> LLMServingSim", "> error", "> groundplan", "> error")
+            measured = one["measured"][name]
+            cells = [one["name"].replace("_", ", "), name, number(measured)]
+            for said in (peer[name], one["predicted"][name], one["anchored"][name]):
+                cells += [number(said), percent(said / measured - 1.0, sign=True)]
+            rows.append(cells)
+    heads = ("run", "figure", "> measured ms", "> LLMServingSim", "> error", "> groundplan", "> error",
+             "> with one anchor", "> error")  # fmt: skip
     yield from table(heads, rows)
 
 
@@ -341,6 +344,8 @@ def baselines(sheets: Mapping[str, Sheet]) -> Iterator[str]:
         sheet = sheets[kind]
         for group in groups_of(sheet):
             ours = {one.number: one for one in sheet.of(PUBLISHER) if one.group == group}
+            if kind == "serving" and len(ours) < FEW:
+                continue
             for way in ways:
                 theirs = {one.number: one for one in sheet.of(way) if one.group == group}
                 both = sorted(set(ours) & set(theirs))
@@ -350,6 +355,8 @@ def baselines(sheets: Mapping[str, Sheet]) -> Iterator[str]:
     yield from table(BESIDE, rows)
 
 
+FEW = 200
+"""Groups of serving rows below this are left out of the table of baselines."""
 BASELINES = {
     ("serving", "roofline"): "plain roofline",
     ("serving", "one constant"): "roofline × one constant",
@@ -471,7 +478,7 @@ def page(
     return "\n".join([*lines, "## Speed", "", *speeds(stated)]) + "\n"
 
 
-def all_scores(shared: Path) -> tuple[list[Sheet], dict[str, Any]]:
+def scored(shared: Path, only: Sequence[str]) -> tuple[list[Sheet], dict[str, Any]]:
     """Everything that takes time."""
     from accuracy_peers import replays as replayed
     from accuracy_scores import BUILDERS
@@ -479,8 +486,21 @@ def all_scores(shared: Path) -> tuple[list[Sheet], dict[str, Any]]:
     from groundplan.catalog import Catalog
 
     catalog = Catalog.default()
-    sheets = [BUILDERS[kind](shared / "truth", catalog) for kind in KINDS]
+    sheets = [BUILDERS[kind](shared / "truth", catalog) for kind in only]
     return sheets, {"replays": replayed(shared, catalog)}
+
+
+def gathered(given: argparse.Namespace) -> tuple[dict[str, Sheet], dict[str, Any]]:
+    """Scores of the file, those that are scored anew in their place; kept where asked for."""
+    kept, extra = read_scores(given.scores) if given.scores else ({}, {})
+    only = given.only or ([] if given.scores else KINDS)
+    if only:
+        made, extra = scored(given.shared, only)
+        kept |= {sheet.kind: sheet for sheet in made}
+    with tempfile.TemporaryDirectory() as folder:
+        path = given.save or Path(folder) / "scores.json"
+        write_scores([kept[kind] for kind in KINDS], extra, path)
+        return read_scores(path)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -490,22 +510,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "accuracy.md")
     parser.add_argument("--save", type=Path, help="keep the scores here")
     parser.add_argument("--scores", type=Path, help="scores that --save kept")
+    parser.add_argument("--only", action="append", choices=KINDS, help="with --scores: score this kind anew")
     parser.add_argument("--date", default=date.today().isoformat())
     given = parser.parse_args(arguments)
+    if given.scores is None and given.only:
+        parser.error("--only needs --scores for the other kinds")
+    if (given.scores is None or given.only) and (given.shared is None or not (given.shared / "truth").is_dir()):
+        parser.error("--shared must be a folder with truth/ and traces/")
     stated = tomllib.loads(STATED.read_text(encoding="utf-8"))
-    if given.scores is None:
-        if given.shared is None or not (given.shared / "truth").is_dir():
-            parser.error("--shared must be a folder with truth/ and traces/")
-        found, extra = all_scores(given.shared)
-        kept = given.save or given.out.with_suffix(".scores.json")
-        write_scores(found, extra, kept)
-        if given.save is None:
-            sheets, extra = read_scores(kept)
-            kept.unlink()
-        else:
-            sheets, extra = read_scores(kept)
-    else:
-        sheets, extra = read_scores(given.scores)
+    sheets, extra = gathered(given)
     answers = Path(__file__).with_name("accuracy_aiconfigurator.csv")
     given.out.write_text(page(sheets, extra, answers, given.date, stated), encoding="utf-8")
     print(f"wrote {given.out}")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from groundplan.catalog import Catalog
-from groundplan.kernel import EngineLimits, EngineRun, simulate_engine
+from groundplan.kernel import EngineLimits, StepTime, simulate_engine
 from groundplan.perf import serving as perf
 from groundplan.validation import TruthRow, read_truth
 from groundplan.validation._serving_rows import Case, read_case
@@ -19,6 +19,8 @@ SOURCE = "LLMServingSim-vLLM"
 TRACES = "llmservingsim_vllm_measured"
 PS = 1e12
 BLOCK_TOKENS = 16
+ROUNDS = 6
+"""Of the search for the factor of an anchor."""
 MEASURED_BLOCKS: Mapping[str, int] = {"RTX4090": 2588}
 """GPU blocks as the engine's log states them."""
 FIGURES = ("mean", "p50", "p90", "p99")
@@ -31,6 +33,9 @@ class Replay:
     name: str
     measured: Mapping[str, float]
     predicted: Mapping[str, float]
+    anchored: Mapping[str, float]
+    """Ours with all step times times one factor, so that the mean time per token is the measured one."""
+    factor: float
     measured_rate: float
     predicted_rate: float
 
@@ -70,16 +75,18 @@ def _requests(path: Path) -> Mapping[str, np.ndarray]:
 
 def replay(name: str, sent: Mapping[str, np.ndarray], case: Case) -> Replay:
     """The same requests at the same moments."""
-    run, front = simulate(name, sent, case)
     ttft = sent["first_token_ts"] - sent["queued_ts"]
     whole = sent["last_token_ts"] - sent["queued_ts"]
     gaps = np.maximum(sent["output_toks"] - 1, 1)
-    ours_first, ours_all = run.ttft_ps / PS + front, (run.finish_ps - run.arrivals_ps) / PS + front
-    measured = {"TTFT": ttft, "TPOT": (whole - ttft) / gaps, "E2E": whole}
-    predicted = {"TTFT": ours_first, "TPOT": run.tpot_ps / PS, "E2E": ours_all}
+    measured = figures({"TTFT": ttft, "TPOT": (whole - ttft) / gaps, "E2E": whole})
+    predicted, makespan_s = simulate(name, sent, case, 1.0)
+    factor, anchored = 1.0, predicted
+    for _ in range(ROUNDS):
+        factor *= measured["TPOT mean"] / anchored["TPOT mean"]
+        anchored, _ = simulate(name, sent, case, factor)
     tokens = float(sent["output_toks"].sum())
-    span = float(sent["last_token_ts"].max() - sent["queued_ts"].min())
-    return Replay(name, figures(measured), figures(predicted), tokens / span, tokens / (run.finish_ps.max() / PS))
+    span_s = float(sent["last_token_ts"].max() - sent["queued_ts"].min())
+    return Replay(name, measured, predicted, anchored, factor, tokens / span_s, tokens / makespan_s)
 
 
 def figures(seconds: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -92,17 +99,27 @@ def figures(seconds: Mapping[str, np.ndarray]) -> dict[str, float]:
     return found
 
 
-def simulate(name: str, sent: Mapping[str, np.ndarray], case: Case) -> tuple[EngineRun, float]:
-    """The run, and what stands around the engine [s]."""
+def simulate(
+    name: str, sent: Mapping[str, np.ndarray], case: Case, factor: float
+) -> tuple[dict[str, float], float]:
+    """Figures of the run, and seconds until its last token."""
     variant, constants = case.variants[0], perf.serving_file().constants()
     groups = int(variant.terms.data)
     batch, budget = (case.sequences or 256) * groups, (case.step_tokens or 2048) * groups
     context = float(np.mean(sent["input_toks"] + sent["output_toks"] / 2.0))
-    step = perf.step_time(variant.terms, constants, context, batch, budget)
+    step = scaled(perf.step_time(variant.terms, constants, context, batch, budget), factor)
     blocks = MEASURED_BLOCKS.get(name.split("_", 1)[0], int(variant.terms.kv_tokens) // BLOCK_TOKENS)
     arrivals = np.rint((sent["queued_ts"] - sent["queued_ts"].min()) * PS).astype(np.int64)
     limits = EngineLimits(batch, budget, blocks, BLOCK_TOKENS)
-    run = simulate_engine(
-        arrivals, sent["input_toks"].astype(np.int64), sent["output_toks"].astype(np.int64), step, limits
-    )
-    return run, float(constants.front_s[int(variant.terms.engine)])
+    prompts, outputs = sent["input_toks"].astype(np.int64), sent["output_toks"].astype(np.int64)
+    run = simulate_engine(arrivals, prompts, outputs, step, limits)
+    front_s = float(constants.front_s[int(variant.terms.engine)])
+    first, whole = run.ttft_ps / PS + front_s, (run.finish_ps - run.arrivals_ps) / PS + front_s
+    return figures({"TTFT": first, "TPOT": run.tpot_ps / PS, "E2E": whole}), float(run.finish_ps.max() / PS)
+
+
+def scaled(step: StepTime, factor: float) -> StepTime:
+    """Every time of a step times one factor."""
+    tables = (step.decode_base_ps, step.context_slope_ps, step.prefill_base_ps, step.prefill_slope_ps)
+    base, slope, prefill, rise = (np.rint(one * factor).astype(np.int64) for one in tables)
+    return StepTime(base, slope, step.prefill_breaks, prefill, rise, round(step.pair_fs * factor))

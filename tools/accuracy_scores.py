@@ -17,8 +17,8 @@ from accuracy_rows import ACCELERATOR, ANCHOR, FROZEN, MODEL, PUBLISHER, Judged,
 
 from groundplan.catalog import Catalog
 from groundplan.perf import serving as perf
-from groundplan.perf._train_profile import Profile, shipped_profile
 from groundplan.perf.frames import frame_file
+from groundplan.perf.training import Profile, shipped_profile
 from groundplan.validation import Scored, Skipped, TruthRow, Validation, read_truth, validate
 from groundplan.validation import _calibrate_control as control
 from groundplan.validation import _calibrate_power as power
