@@ -8,10 +8,17 @@ import tomllib
 from pathlib import Path
 
 import accuracy_page as page
+import accuracy_peers as peers
 import accuracy_rows as rows
+import accuracy_scores as scores
+import numpy as np
 import pytest
 
-from groundplan.validation import kinds
+from groundplan.catalog import Catalog
+from groundplan.kernel import StepTime
+from groundplan.perf import serving as perf
+from groundplan.validation import kinds, read_truth
+from groundplan.validation._serving import predicted
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
@@ -77,6 +84,7 @@ def test_statistics_of_rows_with_known_errors() -> None:
     assert found.errors.mape_source_balanced == found.mape_publishers == pytest.approx(0.55)
     assert found.coverage == pytest.approx(0.5)  # one publisher inside, one outside, a vote each
     assert (found.coverage_low, found.coverage_high) == (0.0, 1.0)
+    assert found == rows.line([near, near, near, far])  # the draws are seeded
 
 
 def test_a_lopsided_interval_covers_by_its_own_ends() -> None:
@@ -113,3 +121,39 @@ def test_a_missed_goal_without_a_cause_is_refused() -> None:
     goal = {"what": "x", "kind": "training", "groups": [], "figure": "mape", "limit": 0.1}
     with pytest.raises(SystemExit, match="no cause"):
         list(page.goals({"training": sheet}, {"goal": [goal]}))
+
+
+def test_a_roofline_is_never_slower_than_the_model() -> None:
+    found = scores.configurations(read_truth(ROOT / "examples" / "measured" / "serving.csv"), Catalog.default())
+    cases = [one.case for one, _ in found]
+    assert len(cases) == 6
+    ours = predicted(cases, perf.serving_file().constants())
+    best = predicted(cases, scores.roofline_constants())
+    rate = np.array([case.quantity == "output_rate" for case in cases])
+    assert (best[rate] > ours[rate]).all()
+    assert (best[~rate] < ours[~rate]).all()
+
+
+def test_repeats_are_one_configuration_with_their_geometric_mean(tmp_path: Path) -> None:
+    text = (ROOT / "examples" / "measured" / "serving.csv").read_text(encoding="utf-8")
+    head, first, *_ = text.splitlines()
+    path = tmp_path / "twice.csv"
+    path.write_text("\n".join([head, first, first.replace("839.97", "210")]) + "\n", encoding="utf-8")
+    [(one, repeats)] = scores.configurations(read_truth(path), Catalog.default())
+    assert repeats == 2
+    assert one.value == pytest.approx((839.97 * 210.0) ** 0.5)
+
+
+def test_scaled_steps_take_so_much_longer() -> None:
+    step = StepTime([0, 1000, 1100], [0, 10, 10], [1, 64], [900, 2000], [7, 8], 2000)
+    assert peers.scaled(step, 2.0).step_ps(100, 500, 2, 300) == 2 * step.step_ps(100, 500, 2, 300)
+
+
+def test_figures_of_a_trace_are_those_of_the_table(shared: Path) -> None:
+    stated = {"TTFT mean": 65456.6, "TTFT p99": 137356.3, "TPOT mean": 32.4, "E2E p50": 83413.3}
+    path = shared / "traces" / peers.TRACES / "RTX4090_Llama-3.1-8B_requests.parquet"
+    sent = peers._requests(path)
+    gaps = np.maximum(sent["output_toks"] - 1, 1)
+    first, last = (sent[name] - sent["queued_ts"] for name in ("first_token_ts", "last_token_ts"))
+    found = peers.figures({"TTFT": first, "TPOT": (last - first) / gaps, "E2E": last})
+    assert {name: found[name] for name in stated} == pytest.approx(stated, rel=2e-3)
