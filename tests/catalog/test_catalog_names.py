@@ -126,7 +126,7 @@ def test_the_default_catalogue_is_loaded_once_and_rows_cannot_change():
         ("llama3_1-8b-edge", ("llama-3.1-8b", None)), ("DeepSeek-V3/R1", ("deepseek-v3", None)),
         ("nvidia/DeepSeek-R1-0528-NVFP4", ("deepseek-r1", "fp4")), ("openai/gpt-oss-120b", ("gpt-oss-120b", None)),
         ("Llama-3.1-8B-Q4_K_M", ("llama-3.1-8b", "int4")), ("mlx-community/Qwen3-8B-4bit", ("qwen3-8b", "int4")),
-        ("nvidia/NVIDIA-Nemotron-Nano-12B-v2-VL-BF16", ("nemotron-nano-12b-v2-vl", None)),
+        ("nvidia/NVIDIA-Nemotron-Nano-12B-v2-VL-BF16", ("nemotron-nano-12b-v2-vl", "bf16")),
         ("facebook/opt-1.3b", ("opt-1.3b", None)), ("facebook/opt-13b", ("opt-13b", None)),
         ("Llama-2-7b", ("llama-2-7b", None)), ("Llama-27b", None), ("Llama-2-700b", None), ("llama", None),
         ("R1", None), ("V3", None), ("", None), ("-", None), ("fp8", None), ("Qwen/Qwen3-33B", None),
