@@ -153,6 +153,11 @@ def test_scatter_widens_the_interval_past_that_of_one_anchor():
     assert points([speed])["bf16-tp4"].error_high_factor == speed.spread_factor
 
 
+def test_points_of_two_deployments_are_refused():
+    with pytest.raises(ResultError, match="scatter by a factor"):
+        anchor(deployed(), CATALOG, [run(deployed(), 16, noise=noise) for noise in (0.7, 4.0)])
+
+
 def test_a_short_run_gives_no_rate():
     (found,) = anchor(deployed(), CATALOG, [run(deployed(), 16, requests_count=40)]).compared
     assert found.rate_ratio is None
@@ -164,6 +169,7 @@ def test_a_short_run_gives_no_rate():
     [
         (deployed(), {"tpot_ms": 3.0}, "data-sheet rates allow"),
         (deployed(), {"tpot_ms": 900.0}, "times the predicted time"),
+        (deployed(), {"output_tokens_per_s": 1.0}, "times the predicted rate"),
         (deployed(), {"models": ("Qwen/Qwen3-8B",)}, "speaks of Qwen/Qwen3-8B, not of llama-3.1-70b"),
         (deployed(ranks=3), {}, "3 ranks are no cut"),
         (deployed(ranks=1), {}, "tokens of context fit beside the weights"),

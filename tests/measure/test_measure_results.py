@@ -8,6 +8,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from groundplan.measure import ResultError, read_results
 
@@ -93,6 +95,7 @@ def test_a_cap_on_requests_in_flight_is_no_load_where_arrivals_are_paced(wrote):
         ({"mean_tpot_ms": "fast"}, "mean_tpot_ms: 'fast' is no number"),
         ({"mean_tpot_ms": 0}, "mean_tpot_ms: is 0, must be above 0"),
         ({"mean_tpot_ms": float("nan")}, "mean_tpot_ms: is nan, must be above 0"),
+        ({"mean_tpot_ms": 10**400}, "mean_tpot_ms: is 1000"),
         ({"mean_tpot_ms": True}, "is no number"),
         ({"completed": 0}, "no request succeeded"),
         ({"failed": 50}, "33% of the requests failed"),
@@ -150,3 +153,36 @@ def test_a_run_that_does_not_stream_is_refused(wrote):
     said = refused(wrote(report))
     assert "benchmarks[1].metrics.inter_token_latency_ms: states no successful" in said
     assert "streams" in said
+
+
+ODD = st.sampled_from([None, 0, -1, 1e308, float("inf"), float("nan"), "x", [], {}, True, 10**400, {"mean": 2}])
+WHOLE = [VLLM, *(json.loads(path.read_text()) for path in sorted(HERE.glob("*.json")))]
+
+
+def places(value, path=()):
+    """Every key and index of a JSON value."""
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, below in members:
+        yield (*path, key)
+        yield from places(below, (*path, key))
+
+
+@settings(max_examples=300)
+@given(data=st.data())
+def test_whatever_a_file_holds_it_is_read_or_refused(data, tmp_path_factory):
+    content = deepcopy(data.draw(st.sampled_from(WHOLE)))
+    *way, last = data.draw(st.sampled_from(sorted(places(content), key=str)))
+    holder = content
+    for key in way:
+        holder = holder[key]
+    holder[last] = data.draw(ODD)
+    path = tmp_path_factory.getbasetemp() / "odd.json"
+    path.write_text(json.dumps(content))
+    runs, issues = (), ()
+    try:
+        runs = read_results(path)
+    except ResultError as error:
+        issues = error.issues
+    assert runs or issues
+    assert all(issue.where.startswith(str(path)) and issue.hint for issue in issues)
+    assert all(run.tpot_ms > 0 and run.running >= 1 for run in runs)

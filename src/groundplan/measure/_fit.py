@@ -26,6 +26,7 @@ APART = 0.3
 MOST_APART = 4.0
 MOST_FACTOR = 5.0
 """A deployment further off than this is not the one that was named."""
+MOST_SPREAD = 3.0
 NINETY = 1.645
 DIGITS = 6
 STEADY_ROUNDS = 4.0
@@ -73,6 +74,10 @@ def anchor(deployment: Deployment, catalog: Catalog, runs: Sequence[Run]) -> Anc
     """Compare each run with the shipped model and fit the factors; ResultError where one is of another deployment."""
     compared = tuple(_compared(deployment, catalog, run) for run in runs)
     level, fixed = (round(factor, DIGITS) for factor in fitted(compared))
+    left = spread(compared, level, fixed)
+    if left > MOST_SPREAD:
+        what = f"the points scatter by a factor of {left:.2g} about any one model of {deployment.name}"
+        Node(None, ", ".join(run.where for run in runs)).refuse(what, "give the results of one deployment")
     speed = MeasuredSpeed(
         model=_model(deployment, catalog),
         accelerator=deployment.server.accelerator or deployment.server.id,
@@ -83,7 +88,7 @@ def anchor(deployment: Deployment, catalog: Catalog, runs: Sequence[Run]) -> Anc
         level_factor=level,
         fixed_factor=fixed,
         points_count=len(compared),
-        spread_factor=round(spread(compared, level, fixed), DIGITS),
+        spread_factor=round(left, DIGITS),
         against=serving_file().version,
         tool=", ".join(dict.fromkeys(run.tool for run in runs)),
         files=tuple(dict.fromkeys(run.file for run in runs)),
@@ -110,9 +115,10 @@ def _compared(deployment: Deployment, catalog: Catalog, run: Run) -> Compared:
         floor = f"{loop.tpot.floor_s * 1e3:.2f} ms that data-sheet rates allow {deployment.name}"
         hint = "check --on, --tp and --precision; speculative decoding is not modelled"
         place.refuse(f"{run.tpot_ms:.2f} ms a token is less than the {floor}", hint)
-    if not 1.0 / MOST_FACTOR <= found.tpot_ratio <= MOST_FACTOR:
-        what = f"{found.tpot_ratio:.2g} times the predicted time a token of {deployment.name}"
-        place.refuse(what, "check --model, --on, --tp, --precision and --engine")
+    for ratio in filter(None, (found.tpot_ratio, found.rate_ratio)):
+        if not 1.0 / MOST_FACTOR <= ratio <= MOST_FACTOR:
+            what = f"{ratio:.2g} times the predicted {'time' if ratio == found.tpot_ratio else 'rate'} of tokens of "
+            place.refuse(what + deployment.name, "check --model, --on, --tp, --precision and --engine")
     return found
 
 

@@ -60,4 +60,9 @@ def _held(strategy: Node) -> float | None:
 
 def _day(node: Node) -> date | None:
     start = node.find("scheduler_metrics", "start_time")
-    return datetime.fromtimestamp(start.number(), tz=UTC).date() if start else None
+    if start is None:
+        return None
+    try:
+        return datetime.fromtimestamp(start.number(), tz=UTC).date()
+    except (ValueError, OverflowError, OSError):
+        start.refuse(f"{start.value!r} is no time in seconds", "give the file as the tool wrote it")

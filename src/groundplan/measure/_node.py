@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, NoReturn
 
 from groundplan.errors import GroundplanError, Issue
+
+MOST = 1e12
+"""No figure of a benchmark is larger."""
 
 
 class ResultError(GroundplanError):
@@ -67,8 +69,9 @@ class Node:
         found = self.value
         if isinstance(found, bool) or not isinstance(found, int | float):
             self.refuse(f"{found!r} is no number", "give the file as the tool wrote it")
-        if not isfinite(found) or found <= least:
-            self.refuse(f"is {found}, must be above {least:g}", "an anchor needs a run with output")
+        if not least < found < MOST:
+            what = f"is {str(found)[:24]}, must be above {least:g} and below {MOST:g}"
+            self.refuse(what, "an anchor needs a run with output")
         return float(found)
 
     def count(self) -> float:
