@@ -17,11 +17,24 @@ import tempfile
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from accuracy_rows import ACCELERATOR, ANCHOR, FROZEN, MODEL, PUBLISHER, WAYS, Judged, Line, Sheet, line
+from accuracy_rows import (
+    ACCELERATOR,
+    ANCHOR,
+    FROZEN,
+    MODEL,
+    PUBLISHER,
+    WAYS,
+    Judged,
+    Line,
+    Sheet,
+    constants_print,
+    line,
+)
 from accuracy_rows import read_sheets as read_scores
 from accuracy_rows import write_sheets as write_scores
 
@@ -442,13 +455,13 @@ def speeds(stated: Mapping[str, Any]) -> Iterator[str]:
 def measured_how(sheets: Mapping[str, Sheet], day: str, stated: Mapping[str, Any]) -> Iterator[str]:
     """Versions, commands, words."""
     versions = [
-        [TITLES[kind], f"`{sheets[kind].version}`", str(sheets[kind].free), str(sheets[kind].publishers),
+        [TITLES[kind], f"`{sheets[kind].version}`", f"`{sheets[kind].notes['constants']}`", str(sheets[kind].free), str(sheets[kind].publishers),
          f"{sheets[kind].fitted_rows:,}"]
         for kind in KINDS
     ]  # fmt: skip
     yield f"Scored on {day}."
     yield ""
-    heads = ("models", "version", "> free parameters", "> publishers in the fit", "> rows in the fit")
+    heads = ("models", "version", "constants", "> free parameters", "> publishers in the fit", "> rows in the fit")
     yield from table(heads, versions)
     yield ""
     yield from stated["text"]["how"].strip().splitlines()
@@ -486,8 +499,12 @@ def scored(shared: Path, only: Sequence[str]) -> tuple[list[Sheet], dict[str, An
     from groundplan.catalog import Catalog
 
     catalog = Catalog.default()
-    sheets = [BUILDERS[kind](shared / "truth", catalog) for kind in only]
+    sheets = [_printed(BUILDERS[kind](shared / "truth", catalog)) for kind in only]
     return sheets, {"replays": replayed(shared, catalog)}
+
+
+def _printed(sheet: Sheet) -> Sheet:
+    return replace(sheet, notes={**sheet.notes, "constants": constants_print(sheet.kind)})
 
 
 def gathered(given: argparse.Namespace) -> tuple[dict[str, Sheet], dict[str, Any]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +115,12 @@ def by_publisher(rows: Iterable[Judged], figure: Callable[[list[Judged]], float]
     for one in rows:
         groups[one.publisher].append(one)
     return [figure(part) for _, part in sorted(groups.items())]
+
+
+def constants_print(kind: str) -> str:
+    """Fingerprint of the shipped constants of a kind: of their values, not of the comments beside them."""
+    text = (files("groundplan.perf") / "data" / f"{kind}.toml").read_text(encoding="utf-8")
+    return hashlib.sha256(json.dumps(tomllib.loads(text), sort_keys=True).encode()).hexdigest()[:8]
 
 
 def write_sheets(sheets: Sequence[Sheet], extra: Mapping[str, Any], path: Path) -> None:
