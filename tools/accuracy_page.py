@@ -454,11 +454,11 @@ def speeds(stated: Mapping[str, Any]) -> Iterator[str]:
 
 def measured_how(sheets: Mapping[str, Sheet], day: str, stated: Mapping[str, Any]) -> Iterator[str]:
     """Versions, commands, words."""
-    versions = [
-        [TITLES[kind], f"`{sheets[kind].version}`", f"`{sheets[kind].notes['constants']}`", str(sheets[kind].free), str(sheets[kind].publishers),
-         f"{sheets[kind].fitted_rows:,}"]
-        for kind in KINDS
-    ]  # fmt: skip
+    versions = []
+    for kind in KINDS:
+        sheet = sheets[kind]
+        names = [TITLES[kind], f"`{sheet.version}`", f"`{sheet.notes['constants']}`"]
+        versions.append([*names, str(sheet.free), str(sheet.publishers), f"{sheet.fitted_rows:,}"])
     yield f"Scored on {day}."
     yield ""
     heads = ("models", "version", "constants", "> free parameters", "> publishers in the fit", "> rows in the fit")
