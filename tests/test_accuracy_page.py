@@ -53,6 +53,11 @@ def test_page_names_the_versions_that_ship() -> None:
     assert said == {kind.version for kind in kinds().values()}, "run `make accuracy SHARED=FOLDER`"
 
 
+def test_page_is_of_the_constants_that_ship() -> None:
+    said = {cells[1].strip("`").split("-")[0]: cells[2].strip("`") for cells in table_of("models")}
+    assert said == {kind: rows.constants_print(kind) for kind in kinds()}, "run `make accuracy SHARED=FOLDER`"
+
+
 def test_tables_parse() -> None:
     found = tables(TEXT)
     assert len(found) > 20
