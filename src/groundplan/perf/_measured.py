@@ -23,13 +23,7 @@ With an unseen publisher the configuration explains about half of the variance t
 and part): a neighbour is moved by that half. `bench/anchor_weights.py` here: median error 10 % -> 9 % (dense)
 and 13 % -> 11 % (mixtures) of times, 9 % -> 8 % and 16 % -> 9 % of rates.
 """
-ELSEWHERE_WEIGHT = 0.5
-"""The same of the same model on another part or engine, where nothing nearer was measured.
-
-Half as well, after rows of a publisher unseen (22.5 % -> 14.9 % with an anchor of the same model, of a model with fewer
-constants). On this release it does not help: 12 % -> 14 % and 17 % -> 25 % of times, 12 % -> 11 % and 14 % -> 18 % of
-rates on another part; 0 would be no worse. Such a point keeps the model's interval. Other models: no weight (23.1 %).
-"""
+# Another part or engine is no neighbour: an anchor there made times worse (12 % -> 14 %, mixtures 17 % -> 25 %).
 ANCHORED_FACTOR = 1.53
 """Nine in ten rows lie within this factor of the model anchored with one matched row, publishers weighted alike.
 
@@ -67,8 +61,7 @@ def anchor_of(engine: Engine, card: ModelCard, catalog: Catalog) -> Anchor:
         interval = max(ANCHORED_FACTOR, row.spread_factor)
         return Anchor(row.level_factor, row.fixed_factor, interval, f"measured by you, {', '.join(row.files)}")
     near = [row for row in mine if _place(row) == (engine.chip.id, engine.settings.engine)]
-    weight = KIN_WEIGHT if near else ELSEWHERE_WEIGHT
-    return _moved(near or mine, weight) if mine and weight else Anchor()
+    return _moved(near, KIN_WEIGHT) if near else Anchor()
 
 
 def _moved(rows: Sequence[MeasuredSpeed], weight: float) -> Anchor:

@@ -17,7 +17,7 @@ from groundplan.study._price_ways import Ground, Option, Terms, own_option, own_
 CURVE_LOAD = 12.0
 """Load, in replicas, that every curve reaches (pools up to 16; beyond them their utilisation holds, which is safe): the
 same for every question, so that a larger load never needs fewer nodes."""
-LOADS = np.array([0.1, 1.0, 10.0, 100.0])
+LOADS = np.geomspace(0.01, 100.0, 81)
 """Multiples of the asked load at which the ways of a break-even are picked."""
 RELAXED = 1e4
 TOLD = 3
@@ -103,13 +103,19 @@ class Bench:
         return best
 
     def envelope(self, options: Sequence[Option]) -> list[Option]:
-        """Exact ways that may be the cheapest at some load of `LOADS`, judged by their least costs."""
-        known = self.known(options)
+        """Exact ways of which one is the cheapest at each of `LOADS`: whatever might undercut them is made exact."""
+        known, loads = self.known(options), LOADS * self.terms.load_per_s
         if not known:
             return []
-        costs = np.array([option.usd(LOADS * self.terms.load_per_s) for option in known])
-        leading = {int(index) for index in costs.argmin(axis=0)}
-        found = [self.exact(known[index]) for index in sorted(leading)]
+        least = np.array([option.usd(loads) for option in known])
+        found: list[Option | None] = []
+        open_ways, lowest = set(range(len(known))), np.full(len(loads), np.inf)
+        while leading := {int(i) for i in np.argmin(least, axis=0) if i in open_ways and (least[i] < lowest).any()}:
+            open_ways -= leading
+            made = [self.exact(known[index]) for index in sorted(leading)]
+            found += made
+            lowest = np.min([lowest, *(option.usd(loads) for option in made if option is not None)], axis=0)
+            least[sorted(leading)] = np.inf
         best = self.cheapest(options)
         exact = {(o.id, o.fleet.point.id): o for o in (*found, best) if o is not None}
         return list(exact.values())

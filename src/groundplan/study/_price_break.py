@@ -14,7 +14,8 @@ from groundplan.study._price_ways import Array, Option, Terms, Tokens
 RANGE = 100.0
 """Loads looked at: from the asked one over this to the asked one times this."""
 MOST_NODES = 4000
-JUST_ABOVE = 1e-6
+JUST_ABOVE = 1e-4
+"""Ways that step at one load up to rounding count as stepping together."""
 STEPS = 60
 Cost = Callable[[Array], Array]
 
