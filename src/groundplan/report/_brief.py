@@ -170,13 +170,13 @@ def keys(facts: Facts) -> list[Key]:
     result, money, cash = facts.plan.result, facts.money, facts.cash
     peak = max(cash, key=lambda year: cash[year])
     dearest = "the dearest year" if peak == facts.years[0] else f"peak {money.short(cash[peak])} in year {peak}"
-    bound = f"proved: no less than {money.short(result.bound_usd)}, gap {percent(result.gap, 2)}"
+    bound = f"proved within {percent(result.gap, 2)} of the least that any plan of this file can cost"
     return [
         Key(f"Cost over {horizon_words(facts)}", money.short(result.objective_usd), bound),
         Key("Cash, year 1", money.short(cash[facts.years[0]]), dearest),
         _service(facts),
         Key("People", whole(most_fte(facts.plan)), "at most, over all your sites"),
-        Key("If the uplink dies", _uplink(facts), "workloads run on where they arise", is_word=True),
+        Key("If the uplink dies", _uplink(facts), "workloads that answer requests run on", is_word=True),
     ]
 
 
