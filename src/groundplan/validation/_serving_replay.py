@@ -105,6 +105,7 @@ def _run(case: Case, variant: Variant, c: perf.Constants) -> EngineRun:
     concurrency = max(1, round(case.concurrency / variant.replicas)) if np.isfinite(case.concurrency) else 1
     budget = case.step_tokens or TOKEN_BUDGET
     cap = min((case.sequences or ENGINE_BATCH) * int(variant.terms.data), budget)
+    cap = min(cap, _reserved(case, variant)) if _closed(case) else cap
     batch = min(cap, concurrency) if _closed(case) else cap
     step = perf.step_time(variant.terms, c, case.prompt + case.output / 2.0, batch, budget)
     if _closed(case):
@@ -136,6 +137,13 @@ def _at_limits(limits_s: tuple[float, float], at: Callable[[float], EngineRun], 
 
 def _p99_s(run: EngineRun) -> tuple[float, float]:
     return float(np.quantile(run.ttft_ps, 0.99)) / PS_PER_S, float(np.quantile(run.tpot_ps, 0.99)) / PS_PER_S
+
+
+def _reserved(case: Case, variant: Variant) -> int:
+    """Requests at once where the engine sets the whole output's cache aside on admission (TensorRT-LLM)."""
+    if case.engine != "trtllm":
+        return TOKEN_BUDGET
+    return max(1, int(float(variant.terms.kv_tokens) / (case.prompt + case.output)))
 
 
 def _closed(case: Case) -> bool:
