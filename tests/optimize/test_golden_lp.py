@@ -35,7 +35,7 @@ def _variables(made: Program) -> str:
     return "\n".join(["Bounds", *bound_lines(made.columns), "Generals", *general_lines(made.columns)]) + "\n"
 
 
-def _compare(name: str, text: str) -> None:
+def assert_reads_as(name: str, text: str) -> None:
     path = GOLDEN / f"{name}.lp"
     if os.environ.get("GROUNDPLAN_GOLDEN") == "write":
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,15 +45,15 @@ def _compare(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_family_reads_as_it_should(made, name):
-    _compare(name, _family(made, name))
+    assert_reads_as(name, _family(made, name))
 
 
 def test_the_cost_lines_read_as_they_should(made):
-    _compare("objective", _objective(made))
+    assert_reads_as("objective", _objective(made))
 
 
 def test_bounds_and_integers_read_as_they_should(made):
-    _compare("variables", _variables(made))
+    assert_reads_as("variables", _variables(made))
 
 
 def test_every_family_has_a_text_with_a_row_and_no_text_is_left_over():

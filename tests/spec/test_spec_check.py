@@ -162,7 +162,9 @@ def _moving(*moves: str) -> str:
 
 
 def test_nodes_may_move_to_a_site_that_sells_none() -> None:
-    loads(_moving("{to: barn, usd_per_node: 900, lead_months: 0}"))
+    loaded = loads(_moving("{to: barn, usd_per_node: 900, lead_months: 0}"))
+    ((move,),) = (item.moves for item in loaded.factory.existing)
+    assert (move.to, move.usd_per_node, move.lead_months) == ("barn", 900, 0)
 
 
 @pytest.mark.parametrize(
@@ -240,12 +242,11 @@ def test_blocks_of_a_site_have_ids_of_their_own() -> None:
 
 
 def test_sound_control_arithmetic_passes_at_its_bounds() -> None:
-    for replan in (5, 45):
-        loads(swap(COMPANY, "replan_every_steps: 25", f"replan_every_steps: {replan}"))
-    text = swap(COMPANY, "mode: rtc", "mode: async")
-    loads(swap(text, "replan_every_steps: 25", "replan_every_steps: 50"))
-    text = swap(COMPANY, "mode: rtc", "mode: sync")
-    loads(swap(text, "replan_every_steps: 25", "replan_every_steps: 1"))
+    for mode, replan in (("rtc", 5), ("rtc", 45), ("async", 50), ("sync", 1)):
+        text = swap(COMPANY, "replan_every_steps: 25", f"replan_every_steps: {replan}")
+        factory = loads(text if mode == "rtc" else swap(text, "mode: rtc", f"mode: {mode}")).factory
+        (robots,) = (workload for workload in factory.workloads if workload.kind == "control")
+        assert (robots.mode, robots.replan_every_steps) == (mode, replan)
 
 
 # --- what has no effect yet ---------------------------------------------------------------------------------

@@ -363,7 +363,7 @@ PIECES = st.sampled_from(
 )
 
 
-def loads_or_says_why(text: str) -> None:
+def assert_loads_or_says_why(text: str) -> None:
     """Fail on anything but a factory or a list of faults, each with its line."""
     try:
         outcome: LoadedSpec | SpecError = loads(text)
@@ -378,7 +378,7 @@ def loads_or_says_why(text: str) -> None:
 @given(st.integers(0, len(starter()) - 1), st.integers(0, 12), PIECES)
 def test_a_spoilt_file_loads_or_says_why(at: int, width: int, piece: str) -> None:
     text = starter()
-    loads_or_says_why(text[:at] + piece + text[at + width :])
+    assert_loads_or_says_why(text[:at] + piece + text[at + width :])
 
 
 @settings(max_examples=60)
@@ -388,20 +388,20 @@ def test_a_spoilt_value_loads_or_says_why(data: st.DataObject) -> None:
     index = data.draw(st.sampled_from([n for n, line in enumerate(lines) if re.match(r" *[\w-]+: ", line)]))
     value = data.draw(st.sampled_from(["", "null", "[]", "{}", "-3", "1e30", "x", "[[1]]", "{a: 1}", "'2027-01'", "~"]))
     lines[index] = lines[index].split(": ", 1)[0] + ": " + value
-    loads_or_says_why("\n".join(lines))
+    assert_loads_or_says_why("\n".join(lines))
 
 
 @settings(max_examples=120)
 @given(st.text(max_size=200))
 def test_any_text_loads_or_says_why(text: str) -> None:
-    loads_or_says_why(text)
+    assert_loads_or_says_why(text)
 
 
 @settings(max_examples=60)
 @given(st.lists(st.integers(0, 300), max_size=6))
 def test_a_file_without_some_lines_loads_or_says_why(dropped: list[int]) -> None:
     lines = starter().splitlines()
-    loads_or_says_why("\n".join(line for n, line in enumerate(lines) if n not in dropped))
+    assert_loads_or_says_why("\n".join(line for n, line in enumerate(lines) if n not in dropped))
 
 
 def test_types_are_what_the_models_say() -> None:
