@@ -27,6 +27,8 @@ Compare = Annotated[
     bool, typer.Option("--compare", help="Plan every alternative too, and find the prices that change the answer.")
 ]
 Pdf = Annotated[bool, typer.Option("--pdf", help="Set report.pdf too, a board paper (extra pdf).")]
+KindArgument = Annotated[opt.Validated, typer.Argument(help="Which models.")]
+Truth = Annotated[Path, typer.Option(metavar="FILE", help="Measured rows: a .csv or .parquet table.")]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Write no report.html.")]
 
 
@@ -337,8 +339,8 @@ def price(
 @app.command()
 @guarded
 def validate(
-    kind: Annotated[opt.Validated, typer.Argument(help="Which models.")],
-    truth: Annotated[Path, typer.Option(metavar="FILE", help="Measured rows: a .csv or .parquet table.")],
+    kind: KindArgument,
+    truth: Truth,
     source: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only rows of this source_id.")] = None,
     rows_out: Annotated[
         Path | None, typer.Option(parser=_place, metavar="FILE", help="Write a CSV line for each row of the table.")
@@ -357,8 +359,8 @@ def validate(
 @app.command()
 @guarded
 def calibrate(
-    kind: Annotated[opt.Validated, typer.Argument(help="Which models.")],
-    truth: Annotated[Path, typer.Option(metavar="FILE", help="Measured rows: a .csv or .parquet table.")],
+    kind: KindArgument,
+    truth: Truth,
     leave_out: Annotated[list[str] | None, typer.Option(metavar="ID", help="Fit without this source_id.")] = None,
     report: Annotated[
         opt.Held | None, typer.Option(help="Also score each publisher or accelerator with a fit that has not seen it.")

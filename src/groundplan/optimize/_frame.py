@@ -270,11 +270,6 @@ class Frame:
         return self.period.renamed("start")
 
     @cached_property
-    def site_pools(self) -> list[int]:
-        """Pools that stand at a site of your own."""
-        return [g for power in self.problem.sites for g in power.pools]
-
-    @cached_property
     def hours(self) -> Table:
         return table(self.problem.calendar.hours, self.period, self.bucket)
 

@@ -18,8 +18,8 @@ from groundplan.perf._measured import anchor_of, with_anchor
 from groundplan.perf._power import Draw, replica_draw
 from groundplan.perf._profile import EngineSettings
 from groundplan.perf._room import CONTEXT_BYTES, activation_bytes, kv_bytes, weight_bytes
-from groundplan.perf._shape import Shape
-from groundplan.perf._terms import Ranks, Served, formats_of
+from groundplan.perf._shape import Shape, formats_of
+from groundplan.perf._terms import Ranks, Served
 from groundplan.perf._types import PS_PER_MS, EngineService, OperatingPoint, Refusal, Refused, short_of
 from groundplan.spec import Lengths, LlmWorkload
 

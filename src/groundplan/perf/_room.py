@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from groundplan.catalog import TransformerArch
-from groundplan.perf._shape import BYTES, Shape
-from groundplan.perf._terms import Formats, Served
+from groundplan.perf._shape import BYTES, Formats, Shape
+from groundplan.perf._terms import Served
 
 MemoryRule = Literal["share-of-all", "share-of-free"]
 """vLLM and SGLang fill a share of all memory, weights included; TensorRT-LLM a share of what weights leave."""

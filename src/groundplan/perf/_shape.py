@@ -36,6 +36,24 @@ def _kv_width(arch: TransformerArch) -> int:
     return 2 * arch.kv_heads * arch.head_dim
 
 
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """Number formats of a deployment, by operator; a weight format the part cannot multiply is unpacked to bf16."""
+
+    attention: str
+    dense: str
+    experts: str
+    head: str = "bf16"
+    kv: str = "bf16"
+
+
+def formats_of(arch: TransformerArch, precision: str, kv: str = "bf16") -> Formats:
+    """Usual checkpoints: tables in 16 bit; 4-bit mixtures keep attention in bf16 (gpt-oss, Kimi K2, DeepSeek FP4)."""
+    wide = "fp32" if precision == "fp32" else "bf16"
+    mixture = arch.experts > 0 and BYTES[precision] < 1.0
+    return Formats(wide if mixture else precision, precision, precision, wide, kv)
+
+
 @dataclass(frozen=True)
 class Shape:
     """A transformer as a serving engine sees it at one mean context; sums over all layers unless said otherwise."""
@@ -155,12 +173,8 @@ class Shape:
         return 1 if self.arch.mla is not None else min(tensor_parallel, self.arch.kv_heads)
 
     def weight_bytes(self, precision: str) -> float:
-        """All weights: tables stay bf16, and 4-bit mixtures keep attention in bf16 (gpt-oss, Kimi K2, DeepSeek FP4)."""
-        wide, low = max(BYTES[precision], BYTES["bf16"]), BYTES[precision]
-        body = self.attention_params * self.attention_bytes(precision) + self.dense_ffn_params * low
-        return body + self.arch.experts * self.expert_params * low + self.embedding_params * wide
-
-    def attention_bytes(self, precision: str) -> float:
-        """Bytes per attention weight."""
-        low = BYTES[precision]
-        return BYTES["bf16"] if self.moe_layers and low < 1.0 else low
+        """All weights of a checkpoint as formats_of reads it."""
+        formats = formats_of(self.arch, precision)
+        body = self.attention_params * BYTES[formats.attention] + self.dense_ffn_params * BYTES[formats.dense]
+        experts = self.arch.experts * self.expert_params * BYTES[formats.experts]
+        return body + experts + self.embedding_params * BYTES[formats.head]

@@ -13,29 +13,11 @@ import numpy as np
 
 from groundplan.catalog import TransformerArch
 from groundplan.perf._chip import Chip
-from groundplan.perf._shape import BYTES, Floats, Shape
+from groundplan.perf._shape import BYTES, Floats, Formats, Shape
 
 FORMATS = ("fp32", "bf16", "fp8", "int8", "fp4")
 """Formats of multiplication; the index of a format is its place here."""
 WATTS_PER_TFLOP = 0.7
-
-
-@dataclass(frozen=True, slots=True)
-class Formats:
-    """Number formats of a deployment, by operator; a weight format the part cannot multiply is unpacked to bf16."""
-
-    attention: str
-    dense: str
-    experts: str
-    head: str = "bf16"
-    kv: str = "bf16"
-
-
-def formats_of(arch: TransformerArch, precision: str, kv: str = "bf16") -> Formats:
-    """Usual checkpoints: tables in 16 bit; 4-bit mixtures keep attention in bf16 (gpt-oss, Kimi K2, DeepSeek FP4)."""
-    wide = "fp32" if precision == "fp32" else "bf16"
-    mixture = arch.experts > 0 and BYTES[precision] < 1.0
-    return Formats(wide if mixture else precision, precision, precision, wide, kv)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from groundplan.perf._chip import Chip
 from groundplan.perf._closed_loop import ClosedLoop, Deployment, Parts, closed_loop
 from groundplan.perf._constants import Constants, ServingFile, generation, release_year, serving_file
 from groundplan.perf._room import Room, room
+from groundplan.perf._shape import Formats, formats_of
 from groundplan.perf._steady import (
     Asked,
     alone_s,
@@ -17,7 +18,7 @@ from groundplan.perf._steady import (
 )
 from groundplan.perf._steps import Work, step_s
 from groundplan.perf._tables import step_time
-from groundplan.perf._terms import Formats, Ranks, Served, Terms, formats_of, terms
+from groundplan.perf._terms import Ranks, Served, Terms, terms
 from groundplan.perf._types import Refused
 
 __all__ = [

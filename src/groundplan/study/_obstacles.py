@@ -80,11 +80,6 @@ class Ask:
         return f"{self.workload.id}@{self.origin}"
 
 
-def no_lift() -> list[Lift]:
-    """Nothing in the file takes it away."""
-    return []
-
-
 def law(ask: Ask, site: Site) -> Iterator[Obstacle]:
     """Every residency rule that forbids the data at a site in the periods that matter."""
     classes = [row for row in ask.factory.data_classes if row.id in ask.workload.data_classes]

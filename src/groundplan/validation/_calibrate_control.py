@@ -15,7 +15,7 @@ from groundplan.validation._control_rows import ControlRow, read_control_row
 from groundplan.validation._fit import Fitted, Floats, Free, fit
 from groundplan.validation._outcome import Predicted, Scored, Skipped
 from groundplan.validation._score import errors
-from groundplan.validation._splits import Mask, balanced_weights, conformal_factor, leave_one_out
+from groundplan.validation._splits import Mask, balanced_weights, conformal_factor, held_out
 from groundplan.validation._table import TruthRow
 
 NOISE = 0.15
@@ -105,11 +105,12 @@ def log_errors(table: ControlTable, values: Floats) -> Floats:
 
 def held_out_log_errors(table: ControlTable, labels: Sequence[str]) -> Floats:
     """Log errors of every row by constants fitted without the rows that share its label."""
-    found = np.zeros(len(table.rows))
-    for _, left_out in leave_one_out(labels):
+
+    def unseen(left_out: Mask) -> Floats:
         values = np.array([one.value for one in fitted(table.where(~left_out))])
-        found[left_out] = log_errors(table.where(left_out), values)
-    return found
+        return log_errors(table.where(left_out), values)
+
+    return held_out(labels, unseen)
 
 
 def anchored(logs: Floats, groups: Sequence[str]) -> tuple[Floats, Mask]:

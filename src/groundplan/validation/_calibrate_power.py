@@ -16,7 +16,7 @@ from groundplan.validation._outcome import Predicted, Scored, Skipped
 from groundplan.validation._power_predicted import at_predicted_point
 from groundplan.validation._power_rows import PowerRow, read_power_row
 from groundplan.validation._score import errors
-from groundplan.validation._splits import Mask, balanced_weights, conformal_factor, leave_one_out
+from groundplan.validation._splits import Mask, balanced_weights, conformal_factor, held_out
 from groundplan.validation._table import TruthRow
 
 NOISE = 0.06
@@ -90,12 +90,14 @@ def fitted(table: PowerTable) -> tuple[Fitted, ...]:
 
 def held_out_log_errors(table: PowerTable, labels: Sequence[str]) -> Floats:
     """Log errors of every row by constants fitted without the rows that share its label."""
-    found = np.zeros(len(table.rows))
-    for _, left_out in leave_one_out(labels):
-        if not left_out.all():
-            values = np.array([one.value for one in fitted(table.where(~left_out))])
-            found[left_out] = table.where(left_out).log_errors(values)
-    return found
+
+    def unseen(left_out: Mask) -> Floats:
+        if left_out.all():
+            return np.zeros(len(table.rows))
+        values = np.array([one.value for one in fitted(table.where(~left_out))])
+        return table.where(left_out).log_errors(values)
+
+    return held_out(labels, unseen)
 
 
 def calibrate_power(rows: Sequence[TruthRow], catalog: Catalog, report: str | None) -> Calibration:

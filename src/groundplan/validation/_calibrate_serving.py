@@ -18,7 +18,7 @@ from groundplan.validation._score import errors, interval
 from groundplan.validation._serving import class_of
 from groundplan.validation._serving_answers import ANSWERS, Bench, answers
 from groundplan.validation._serving_rows import Case, read_case
-from groundplan.validation._splits import Mask, balanced_weights, conformal_factor, leave_one_out
+from groundplan.validation._splits import Mask, balanced_weights, conformal_factor, held_out
 from groundplan.validation._table import TruthRow
 
 NOISE = 0.25
@@ -81,7 +81,7 @@ def calibrate_serving(rows: Sequence[TruthRow], catalog: Catalog, report: str | 
     if report is None:
         return made
     label = _accelerator if report == "leave-one-accelerator-out" else _publisher
-    logs = held_out(table, label)
+    logs = held_out_log_errors(table, label)
     columns = [*_columns(table, table.log_errors(values_of(constants)), "in sample"), *_columns(table, logs, report)]
     return replace(made, columns=tuple(columns), interval_factors=tuple(_factors(table, logs)))
 
@@ -181,14 +181,14 @@ def values_of(constants: Sequence[Fitted]) -> dict[str, float]:
     return perf.serving_file().values() | {one.name: one.value for one in constants}
 
 
-def held_out(table: Table, label: Callable[[Measured], str]) -> Floats:
+def held_out_log_errors(table: Table, label: Callable[[Measured], str]) -> Floats:
     """Log errors of every row by constants fitted without the rows that share its label."""
-    found = np.zeros(len(table.rows))
     usable = _fittable(table)
-    for _, left_out in leave_one_out([label(one) for one in table.rows]):
-        constants = fitted(table.where(usable & ~left_out))
-        found[left_out] = table.where(left_out).log_errors(values_of(constants))
-    return found
+
+    def unseen(left_out: Mask) -> Floats:
+        return table.where(left_out).log_errors(values_of(fitted(table.where(usable & ~left_out))))
+
+    return held_out([label(one) for one in table.rows], unseen)
 
 
 def _publisher(one: Measured) -> str:

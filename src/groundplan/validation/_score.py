@@ -60,10 +60,6 @@ class Validation:
         found = _grouped(self.scored, ("source_id", "metric"))
         return {key: errors(rows) for key, rows in sorted(found.items())}
 
-    def skipped_of(self, metric: str) -> int:
-        """Rows of a metric without a prediction."""
-        return sum(row.metric == metric for row, outcome in self.rows if isinstance(outcome, Skipped))
-
     def as_json(self) -> dict[str, Any]:
         """Everything but the rows; fractions, not percents."""
         return {

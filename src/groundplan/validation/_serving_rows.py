@@ -387,7 +387,7 @@ def _variants(row: TruthRow, parts: Parts, asked: Lengths, catalog: Catalog) -> 
     count = int(gpus(row) or 0)
     if count < 1:
         raise perf.Refused("missing-figure", "number of accelerators")
-    chip = perf.Chip(row_part, min(count, 8) if count <= 8 else count)
+    chip = perf.Chip(row_part, count)
     file = perf.serving_file()
     served = perf.Served(
         chip,
@@ -423,9 +423,9 @@ def _cuts(row: TruthRow, parts: Parts, count: int, engine: str) -> Iterator[tupl
         yield perf.Ranks(max(per_stage // groups, 1), groups, stages), 1.0
         return
     if tensor:
-        yield perf.Ranks(per_stage if row.figure("ep") or tensor > per_stage else tensor, 1, stages), max(
-            1.0, per_stage / tensor if tensor <= per_stage and not row.figure("ep") else 1.0
-        )
+        whole = row.figure("ep") or tensor > per_stage  # expert ranks are the tensor ranks of attention
+        ranks = per_stage if whole else tensor
+        yield perf.Ranks(ranks, 1, stages), per_stage / ranks
         return
     fitting = [2**i for i in range(per_stage.bit_length()) if per_stage % 2**i == 0 and 2**i <= MOST_TENSOR]
     yield from ((perf.Ranks(ranks, 1, stages), per_stage / ranks) for ranks in fitting)

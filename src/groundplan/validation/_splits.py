@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,14 @@ def leave_one_out(labels: Sequence[str]) -> Iterator[tuple[str, Mask]]:
     column = np.array(labels)
     for label in sorted(set(labels)):
         yield label, column == label
+
+
+def held_out(labels: Sequence[str], log_errors: Callable[[Mask], Floats]) -> Floats:
+    """Log errors [len(labels)]: of the rows of each label, by `log_errors(left_out)`, which fits without them."""
+    found = np.zeros(len(labels))
+    for _, left_out in leave_one_out(labels):
+        found[left_out] = log_errors(left_out)
+    return found
 
 
 def balanced_weights(labels: Sequence[str], power: float = 0.5) -> Floats:
