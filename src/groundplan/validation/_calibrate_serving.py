@@ -18,6 +18,7 @@ from groundplan.validation._score import errors, interval
 from groundplan.validation._serving import class_of
 from groundplan.validation._serving_answers import ANSWERS, Bench, answers
 from groundplan.validation._serving_rows import Case, read_case
+from groundplan.validation._serving_sources import serving_sources
 from groundplan.validation._splits import Mask, balanced_weights, conformal_factor, held_out
 from groundplan.validation._table import TruthRow
 
@@ -111,8 +112,7 @@ def _fittable(table: Table) -> Mask:
 
 
 def _noisy_host(one: Measured) -> bool:
-    """ML.ENERGY's B200 machine: 8B models take 5 ms a token in one task and 32 ms at the same batch in another."""
-    return one.row.publisher == "ML.ENERGY" and one.case.accelerator == "b200"
+    return (one.row.publisher, one.case.accelerator) in serving_sources().noisy_hosts
 
 
 def _disordered(rows: Sequence[Measured]) -> set[int]:

@@ -12,6 +12,7 @@ from groundplan.catalog import BITS, Catalog, ModelCard
 from groundplan.errors import CatalogError
 from groundplan.perf import serving as perf
 from groundplan.validation._outcome import Skipped, missing_input, not_in_catalogue, not_modelled
+from groundplan.validation._serving_sources import serving_sources
 from groundplan.validation._table import TruthRow
 
 Protocol = Literal["offline", "closed", "batch", "static", "single", "open"]
@@ -30,18 +31,6 @@ QUANTITIES: Mapping[str, tuple[Quantity, float]] = {
     "itl_ms": ("tpot", 1e3),
 }
 """Metric -> what is predicted, and the factor from seconds or rates to its unit."""
-LENGTHS: Mapping[str, tuple[float, float]] = {
-    "lm-arena-chat": (150.0, 400.0), "gpqa": (250.0, 5000.0), "image-chat": (1300.0, 500.0),
-    "video-chat": (6000.0, 400.0),
-}  # fmt: skip
-"""Mean prompt and output tokens of tasks whose rows do not state them (assumed; images and frames are tokens too)."""
-MLPERF_LENGTHS: Mapping[str, tuple[float, float]] = {
-    "llama-2-70b": (294.0, 294.0), "mixtral-8x7b": (400.0, 145.0), "gpt-j-6b": (560.0, 70.0),
-    "llama-3.1-405b": (9400.0, 684.0), "llama-3.1-8b": (778.0, 73.0), "deepseek-r1": (800.0, 3880.0),
-}  # fmt: skip
-"""Means of the data sets of MLPerf inference (from its documents, and from memory)."""
-TUNED = ("NVIDIA", "MLCommons", "SemiAnalysis", "TensorRT")
-DEFAULTS = ("ML.ENERGY", "LLMServingSim", "BLIS")
 MOST_TENSOR = 8
 """Beyond it tensor ranks must divide the heads: other counts are fleets of several engines under one label."""
 LAG_YEARS = 0.25
@@ -50,9 +39,6 @@ STEP_TOKENS = 8192.0
 """Tokens of a step at most, where nobody says."""
 MIXED_SHORTEST = 0.8
 """InferenceX draws lengths uniformly between 0.8 and 1 of the nominal ones."""
-WAVES = {"SemiAnalysis InferenceX": 10.0}
-"""Requests over concurrency, as its benchmark scripts say; where nobody says, three."""
-USUAL_WAVES = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +282,7 @@ def waves(row: TruthRow, concurrency: float) -> float:
     stated = requests_of(row)
     if stated and math.isfinite(concurrency):
         return max(stated / concurrency, 1.0)
-    return WAVES.get(row.publisher, USUAL_WAVES)
+    return serving_sources().waves_of(row.publisher)
 
 
 def requests_of(row: TruthRow) -> float | None:
@@ -328,11 +314,11 @@ def _asked(row: TruthRow, parts: Parts, protocol: Protocol) -> Lengths | Skipped
         mean = (1.0 + MIXED_SHORTEST) / 2.0
         prompt, output = prompt * mean, output * mean
     task = re.search(r"task=([\w-]+)", row.text("notes"))
-    if task and task.group(1) in LENGTHS:
-        usual = LENGTHS[task.group(1)]
+    if task and task.group(1) in serving_sources().task_lengths:
+        usual = serving_sources().task_lengths[task.group(1)]
         prompt, output = prompt or usual[0], output or usual[1]
     if (prompt is None or output is None) and "closed/" in row.text("notes"):
-        usual = MLPERF_LENGTHS.get(parts.card.id, (None, None))
+        usual = serving_sources().mlperf_lengths.get(parts.card.id, (None, None))
         prompt, output = prompt or usual[0], output or usual[1]
     if protocol == "single":
         prompt, output = prompt or 64.0, output or 256.0
@@ -375,10 +361,7 @@ def untuned(row: TruthRow) -> float:
         return -1.0
     if said in ("tuned", "default"):
         return float(said == "default")
-    publisher = row.publisher
-    if any(name in publisher for name in TUNED):
-        return 0.0
-    return 1.0 if any(name in publisher for name in DEFAULTS) else 0.5
+    return serving_sources().untuned(row.publisher)
 
 
 def _variants(row: TruthRow, parts: Parts, asked: Lengths, catalog: Catalog) -> Iterator[Variant]:
