@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from groundplan.catalog import Catalog
 from groundplan.perf import chat_workload
-from groundplan.perf._chip import chip_of
 from groundplan.perf._llm import Layout, _engine
 from groundplan.spec import (
     AnalyticsWorkload,
@@ -103,4 +102,4 @@ def analytics():
 def engine(workload, server, precision, ranks, *, stages=1, nodes=1):
     row = CATALOG.server(server)
     cut = Layout(ranks, stages, nodes, row.accelerators_count if nodes > 1 else ranks)
-    return _engine(workload, row, chip_of(row, CATALOG), CATALOG.model(workload.model), precision, cut)
+    return _engine(workload, row, CATALOG, CATALOG.model(workload.model), precision, cut)

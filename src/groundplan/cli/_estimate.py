@@ -61,6 +61,8 @@ def _asked(model: str, hardware: str, given: Options, measured: Sequence[Path]) 
         what = f"says nothing about a {kind.name}, which {card.id} is" if "finetune" not in given else "is not for it"
         hint = f"options here: {known}" if known else "no option applies"
         raise OptionError([Issue("option", _flag(key), what, hint) for key in strange])
+    if alone := [key for key in ("draft_tokens", "acceptance") if key in given and "draft" not in given]:
+        raise OptionError([Issue("option", _flag(key), "says nothing without --draft", "add --draft") for key in alone])
     options = {**kind.defaults, **(robot_defaults(card, given) if kind is KINDS["vla"] else {}), **given}
     network_ms = options.pop("network_ms", 0.0)
     return Asked(kind, card, server, catalog, kind.workload(name, options), network_ms)

@@ -18,7 +18,7 @@ from groundplan.perf import (
     sensor_workload,
     tuning_workload,
 )
-from groundplan.spec import AnyWorkload
+from groundplan.spec import AnyWorkload, Speculation
 
 Options = dict[str, Any]
 Value = Callable[[Any, EstimateRow], float | str]
@@ -91,12 +91,19 @@ SCENES = (
 
 
 def _chat(model: str, o: Options) -> AnyWorkload:
-    return chat_workload(model, prompt_tokens=o.pop("prompt"), output_tokens=o.pop("output"), **o)
+    named = {"prompt": "prompt_tokens", "output": "output_tokens"}
+    draft, tokens, share = (o.pop(key) for key in ("draft", "draft_tokens", "acceptance"))
+    speculation = Speculation(draft=draft, draft_tokens=tokens, acceptance_share=share) if draft else None
+    return chat_workload(model, speculation=speculation, **{named.get(key, key): value for key, value in o.items()})
 
 
 def _chat_level(w: Any) -> str:
     level = w.service_level
-    return f"TTFT {level.ttft_ms:g} ms and TPOT {level.tpot_ms:g} ms for {level.percentile:.1%} of requests"
+    said = f"TTFT {level.ttft_ms:g} ms and TPOT {level.tpot_ms:g} ms for {level.percentile:.1%} of requests"
+    draft = w.speculation
+    if draft is None:
+        return said
+    return f"{said}; {draft.draft} drafts {draft.draft_tokens} tokens, {draft.acceptance_share:.0%} each accepted"
 
 
 def _robot_level(w: Any) -> str:
@@ -145,7 +152,8 @@ KINDS: Mapping[str, Kind] = {
     "transformer": Kind(
         "language model",
         {"prompt": 1000.0, "output": 250.0, "ttft_ms": 2000.0, "tpot_ms": 60.0, "percentile": 0.95,
-         "allowed_precisions": (), "network_ms": 0.0},
+         "allowed_precisions": (), "network_ms": 0.0, "engine": "vllm", "tuning": "default", "prefill": "mixed",
+         "draft": None, "draft_tokens": 3, "acceptance": 0.7},
         _chat, _chat_level, "requests/s", CHAT, "TTFT and TPOT without queueing.",
     ),
     "vla": Kind(

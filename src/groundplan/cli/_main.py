@@ -245,6 +245,12 @@ def estimate(
     finetune: opt.Finetune = None,
     tokens: opt.Tokens = None,
     sequence: opt.Sequence = None,
+    engine: opt.Engine = None,
+    tuning: opt.SetUp = None,
+    prefill: opt.PrefillOption = None,
+    draft: opt.Draft = None,
+    draft_tokens: opt.DraftTokens = None,
+    acceptance: opt.Acceptance = None,
     measured: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Anchors file of `groundplan anchor`; may stand twice.")
     ] = None,
@@ -269,15 +275,23 @@ def estimate(
 @app.command()
 @guarded
 def anchor(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Results of one deployment, a load or more.")],
-    model: Annotated[str, typer.Option(help="Catalogue id, Hugging Face id, or the path of a config.json.")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE...", help="Results of one deployment, a load or more; a factory file for tables."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Catalogue id, Hugging Face id, or the path of a config.json.")
+    ] = None,
     hardware: Annotated[
-        str, typer.Option("--on", "--hardware", help="Server or accelerator that it ran on, such as hgx-h200-8.")
-    ],
+        str | None, typer.Option("--on", "--hardware", help="Server or accelerator that it ran on, such as hgx-h200-8.")
+    ] = None,
     tp: Annotated[int, typer.Option(help="Accelerators of the replica (tensor ranks).", min=1)] = 1,
     precision: Annotated[opt.Format | None, typer.Option(help="Format of the weights (the checkpoint's).")] = None,
     engine: Annotated[opt.Serving, typer.Option(help="Serving engine.")] = opt.Serving.VLLM,
     tuning: Annotated[opt.Tuning, typer.Option(help="Set up for this model and part, or not.")] = opt.Tuning.DEFAULT,
+    provider: Annotated[
+        opt.Tables | None, typer.Option(help="Tables of another tool instead of results; engines count as tuned.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(parser=_place, metavar="FILE", help="Write an anchors file, such as anchors.toml.")
     ] = None,
@@ -286,12 +300,18 @@ def anchor(
 ) -> None:
     """Let your own benchmark correct the model.
 
-    Results: JSON of GuideLLM, AIPerf, GenAI-Perf or vllm bench serve, or CSV of AIPerf and GenAI-Perf.
+    Results: JSON of GuideLLM, AIPerf, GenAI-Perf or vllm bench serve, or CSV of AIPerf and GenAI-Perf. With --provider,
+    another tool's tables correct it instead, for one deployment or all of a factory file.
     """
-    from groundplan.cli._anchor import Asked, anchor_files
+    from groundplan.cli._anchor import anchor_files, asked_of
 
-    asked = Asked(model, hardware, tp, precision.value if precision else None, engine.value, tuning.value)
-    anchor_files(files, asked, out, force=force, as_json=as_json)
+    asked = asked_of(model, hardware, tp, precision.value if precision else None, engine.value, tuning.value)
+    if provider is None:
+        anchor_files(files or [], asked, out, force=force, as_json=as_json)
+    else:
+        from groundplan.cli._anchor_tables import anchor_tables
+
+        anchor_tables(provider.value, files or [], asked, out, force=force, as_json=as_json)
 
 
 @app.command()

@@ -33,6 +33,20 @@ class Tuning(StrEnum):
     TUNED = "tuned"
 
 
+class Prefill(StrEnum):
+    """Where prompts are read."""
+
+    MIXED = "mixed"
+    APART = "apart"
+    EITHER = "either"
+
+
+class Tables(StrEnum):
+    """Other tools whose tables of step times can correct the model."""
+
+    AICONFIGURATOR = "aiconfigurator"
+
+
 class Mode(StrEnum):
     """What a robot does while it waits for a chunk of actions."""
 
@@ -70,6 +84,16 @@ Whole = int | None
 Percentile = Annotated[Number, typer.Option(help="Share that must meet the level.", min=0.5, max=0.999)]
 Network = Annotated[Number, typer.Option(help="Round trip in ms that the level includes.", min=0)]
 Precisions = Annotated[list[Format] | None, typer.Option(help="Allowed beside the checkpoint's own format.")]
+Engine = Annotated[Serving | None, typer.Option(help="Language: serving engine (vllm).")]
+SetUp = Annotated[Tuning | None, typer.Option(help="Language: who set the engine up (default).")]
+PrefillOption = Annotated[Prefill | None, typer.Option("--prefill", help="Language: engines that prefill (mixed).")]
+Draft = Annotated[
+    str | None, typer.Option(help="Language: speculative decoding by mtp, eagle, ngram or a smaller model.")
+]
+DraftTokens = Annotated[int | None, typer.Option(help="Tokens that the draft proposes a step (3).", min=1, max=16)]
+Acceptance = Annotated[
+    Number, typer.Option(help="Chance that a proposal is accepted (0.7, assumed).", min=0.01, max=0.99)
+]
 Prompt = Annotated[Number, typer.Option(help="Language: mean prompt tokens (1000).", min=1)]
 Output = Annotated[Number, typer.Option(help="Language: mean output tokens (250).", min=1)]
 Ttft = Annotated[Number, typer.Option(help="Language: time to first token to be met (2000).", min=1)]

@@ -101,7 +101,9 @@ def _replica(deployment: Deployment, catalog: Catalog, workload: LlmWorkload) ->
     try:
         chip = chip_of(deployment.server, catalog)
         chip.compute_format(deployment.precision)
-        return _engine(workload, deployment.server, chip, deployment.card, deployment.precision, _cut(deployment, chip))
+        return _engine(
+            workload, deployment.server, catalog, deployment.card, deployment.precision, _cut(deployment, chip)
+        )
     except Refused as refused:
         raise wrong(deployment.name, refused.refusal.why, "name the deployment that was measured") from None
 

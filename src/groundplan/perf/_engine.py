@@ -12,8 +12,8 @@ from groundplan.perf._chip import Chip
 from groundplan.perf._constants import Constants, serving_file
 from groundplan.perf._profile import EngineSettings
 from groundplan.perf._shape import BYTES, Floats, Shape, expected_active_experts
-from groundplan.perf._steps import Work, step_s
-from groundplan.perf._tables import context_s, pair_s, prefill_s, step_time
+from groundplan.perf._speculation import Drafts, advance_s, token_context_s
+from groundplan.perf._tables import pair_s, prefill_s, step_time
 from groundplan.perf._terms import Served, Terms, terms
 
 
@@ -32,6 +32,7 @@ class Engine:
     """Sequences at once, and so rows of logits in a step, at most."""
     settings: EngineSettings
     constants: Constants
+    drafts: Drafts | None = None
 
     @property
     def chip(self) -> Chip:
@@ -64,16 +65,17 @@ class Engine:
         return prefill_s(self.terms, self.constants, self.shape.context_tokens, counts, sequences)
 
     def decode_base_s(self, sequences: Floats) -> Floats:
-        """Seconds of a step that decodes this many sequences, what grows with their cached context left out."""
+        """Seconds in which so many sequences gain a token, what grows with their cached context left out."""
         rows, context = np.asarray(sequences, dtype=float), self.shape.context_tokens
-        return step_s(self.terms, self.constants, Work(rows, rows, rows * context)) - self.context_s() * rows * context
+        whole = advance_s(self.terms, self.constants, rows, rows * context, self.drafts)
+        return whole - self.context_s() * rows * context
 
     def context_s(self) -> float:
-        """Seconds per cached token that a decode step reads (and, with MLA, multiplies).
+        """Seconds per cached token that is read (and, with MLA, multiplied) while each sequence gains a token.
 
         With fewer sequences than stages a pipeline is not full and this is too short: there weights decide anyway.
         """
-        return context_s(self.terms, self.constants)
+        return token_context_s(self.terms, self.constants, self.drafts)
 
     def pair_s(self) -> float:
         """Seconds per query-key pair of prefill attention."""
@@ -95,12 +97,26 @@ class Engine:
         active += shape.arch.experts_active * shape.expert_params
         return (2.0 * active * tokens + shape.full_layers * shape.pair_flop * pairs) / self.served.ranks.total
 
+    def token_bytes(self, sequences: float, context_tokens: float) -> float:
+        """Bytes that one accelerator reads while so many sequences gain a token; the draft's own left out."""
+        if self.drafts is None:
+            return self.step_bytes(sequences, context_tokens)
+        return self.step_bytes(sequences * self.drafts.queries, context_tokens) / self.drafts.kept
+
+    def computed(self, sequences: float) -> float:
+        """Tokens that the model computes while so many sequences gain one."""
+        return sequences if self.drafts is None else sequences * self.drafts.queries / self.drafts.kept
+
     def step_time(self, max_batch: int, token_budget: int) -> StepTime:
         """The kernel's tables: decode for 0..max_batch sequences, prefill at powers of two up to the budget."""
-        return step_time(self.terms, self.constants, self.shape.context_tokens, max_batch, token_budget)
+        return step_time(
+            self.terms, self.constants, self.shape.context_tokens, max_batch, token_budget, self.drafts
+        )
 
 
-def engine_of(shape: Shape, served: Served, precision: str, settings: EngineSettings) -> Engine:
+def engine_of(
+    shape: Shape, served: Served, precision: str, settings: EngineSettings, drafts: Drafts | None = None
+) -> Engine:
     """An engine with the constants of this release."""
     rows = settings.batch_cap(served.chip.row.memory_gb or 0.0)
-    return Engine(shape, served, precision, rows, settings, serving_file().constants())
+    return Engine(shape, served, precision, rows, settings, serving_file().constants(), drafts)

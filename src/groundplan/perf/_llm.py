@@ -19,6 +19,7 @@ from groundplan.perf._power import Draw, replica_draw
 from groundplan.perf._profile import EngineSettings
 from groundplan.perf._room import CONTEXT_BYTES, activation_bytes, kv_bytes, weight_bytes
 from groundplan.perf._shape import Shape, formats_of
+from groundplan.perf._speculation import drafts_of
 from groundplan.perf._terms import Ranks, Served
 from groundplan.perf._types import PS_PER_MS, EngineService, OperatingPoint, Refusal, Refused, short_of
 from groundplan.spec import Lengths, LlmWorkload
@@ -97,14 +98,15 @@ class Memory:
 
 def memory(engine: Engine, max_batch: int, token_budget: int) -> Memory:
     """Accounting of one accelerator: weights, step activations, logits, the engine's reserve, KV in bf16."""
-    shape, ranks, served = engine.shape, engine.tensor_parallel, engine.served
+    shape, ranks, served, drafts = engine.shape, engine.tensor_parallel, engine.served, engine.drafts
     available = engine.chip.memory_bytes
+    cache = kv_bytes(shape, served.formats) / (shape.kv_shards(ranks) * engine.stages)
     return Memory(
-        weights=weight_bytes(shape, served),
+        weights=weight_bytes(shape, served) + (drafts.weight_bytes if drafts else 0.0),
         activations=activation_bytes(shape.arch, served, token_budget, max_batch) + CONTEXT_BYTES,
         reserve=(1.0 - engine.settings.memory_share) * available,
         available=available,
-        kv_bytes_per_token=kv_bytes(shape, served.formats) / (shape.kv_shards(ranks) * engine.stages),
+        kv_bytes_per_token=cache + (drafts.kv_bytes_per_token if drafts else 0.0),
     )
 
 
@@ -116,6 +118,8 @@ class Saturation:
     requests_per_s: float
     step_s: float
     tokens: float
+    decoding: float
+    """Sequences that gain a token in a mean step; in `tokens` too."""
     context_tokens: float
     pairs: float
 
@@ -140,7 +144,7 @@ def saturate(engine: Engine, workload: LlmWorkload, batch: int, token_budget: in
     pairs = starts * prompt**2 * (1.0 + workload.prompt.cv**2) / 2.0
     context = decoding * mean_context_tokens(workload)
     step = float(weight @ mixed) + engine.context_s() * context + engine.pair_s() * pairs
-    return Saturation(batch, starts / step, step, decoding + starts * prompt, context, pairs)
+    return Saturation(batch, starts / step, step, decoding + starts * prompt, decoding, context, pairs)
 
 
 def batch_grid(most: int) -> list[int]:
@@ -217,10 +221,12 @@ def _attempt(
         return refused.refusal
 
 
-def _engine(workload: LlmWorkload, server: Server, chip: Chip, card: ModelCard, precision: str, cut: Layout) -> Engine:
+def _engine(
+    workload: LlmWorkload, server: Server, catalog: Catalog, card: ModelCard, precision: str, cut: Layout
+) -> Engine:
     if cut.nodes > 1 and server.nic_gb_per_s is None:
         raise Refused("missing-figure", f"{server.id} has no nic_gb_per_s: a replica over {cut.nodes} nodes needs it")
-    arch = card.transformer()
+    arch, chip, context = card.transformer(), chip_of(server, catalog), mean_context_tokens(workload)
     settings = EngineSettings(engine=workload.engine, untuned=float(workload.tuning == "default"))
     served = Served(
         chip,
@@ -231,7 +237,9 @@ def _engine(workload: LlmWorkload, server: Server, chip: Chip, card: ModelCard, 
         software_year=settings.software_year,
         untuned=settings.untuned,
     )
-    return engine_of(Shape(arch, mean_context_tokens(workload)), served, precision, settings)
+    asked = workload.speculation
+    drafts = drafts_of(asked, arch, context, served, catalog) if asked else None
+    return engine_of(Shape(arch, context), served, precision, settings, drafts)
 
 
 def _name(precision: str, layout: Layout) -> str:
@@ -257,7 +265,7 @@ def _room(workload: LlmWorkload, engine: Engine, card: ModelCard, budget: int, w
 def _point(
     workload: LlmWorkload, server: Server, catalog: Catalog, card: ModelCard, precision: str, cut: Layout
 ) -> OperatingPoint:
-    engine = _engine(workload, server, chip_of(server, catalog), card, precision, cut)
+    engine = _engine(workload, server, catalog, card, precision, cut)
     anchor = anchor_of(engine, card, catalog)
     engine = with_anchor(engine, anchor)
     budget = token_budget(engine, workload.service_level.tpot_ms)
@@ -269,9 +277,10 @@ def _point(
     block = engine.settings.block_tokens
     limits = EngineLimits(full.batch, budget, room.kv_tokens // block, block)
     longest = min(card.context_tokens or NO_WINDOW, limits.kv_blocks * block)
-    read_use = engine.step_bytes(full.tokens, full.context_tokens) / full.step_s / engine.chip.read_bytes_per_s
+    read_use = engine.token_bytes(full.tokens, full.context_tokens) / full.step_s / engine.chip.read_bytes_per_s
     peak = engine.chip.flop_per_s(engine.compute_format)
-    flop_use = engine.step_flop(full.tokens, full.pairs) / full.step_s / peak
+    computed = full.tokens - full.decoding + engine.computed(full.decoding)
+    flop_use = engine.step_flop(computed, full.pairs) / full.step_s / peak
     draw = _draw(server, catalog, engine, full, workload.output.mean_tokens)
     spread = anchor.interval_factor or serving_file().intervals["rate moe" if engine.shape.moe_layers else "rate dense"]
     return OperatingPoint(
@@ -303,8 +312,8 @@ def _draw(server: Server, catalog: Catalog, engine: Engine, full: Saturation, ou
     if decoding < 1e-6:
         return replica_draw(server, catalog, slots, 0.0, 0.0, prefill_share=1.0)
     base_s = float(engine.decode_base_s(np.array([decoding]))[0]) + engine.context_s() * full.context_tokens
-    reads = engine.step_bytes(decoding, full.context_tokens) / base_s / engine.chip.read_bytes_per_s
-    flops = engine.step_flop(decoding, 0.0) / base_s / bf16
+    reads = engine.token_bytes(decoding, full.context_tokens) / base_s / engine.chip.read_bytes_per_s
+    flops = engine.step_flop(engine.computed(decoding), 0.0) / base_s / bf16
     prefill = max(0.0, 1.0 - base_s / full.step_s)
     return replica_draw(server, catalog, slots, min(reads, 1.0), min(flops, 1.0), prefill)
 

@@ -52,8 +52,12 @@ def chat_workload(
     tpot_ms: float,
     percentile: float = 0.95,
     allowed_precisions: Precisions = (),
+    **served: Any,
 ) -> LlmWorkload:
-    """A language-model workload from a few figures; lengths are lognormal with cv 1, arrivals Poisson."""
+    """A language-model workload from a few figures; lengths are lognormal with cv 1, arrivals Poisson.
+
+    `served`: `engine`, `tuning`, `speculation` and `prefill`, as a file states them.
+    """
     return LlmWorkload(
         kind="llm",
         **_about(model, allowed_precisions),
@@ -61,6 +65,7 @@ def chat_workload(
         prompt=Lengths(mean_tokens=prompt_tokens, cv=LENGTH_CV),
         output=Lengths(mean_tokens=output_tokens, cv=LENGTH_CV),
         service_level=LlmServiceLevel(ttft_ms=ttft_ms, tpot_ms=tpot_ms, percentile=percentile),
+        **served,
         demand=(LlmDemand(origin=ASKED, requests_per_s=1.0),),
     )
 

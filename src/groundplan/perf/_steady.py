@@ -13,6 +13,7 @@ import numpy as np
 
 from groundplan.perf._constants import Constants
 from groundplan.perf._shape import Floats
+from groundplan.perf._speculation import Drafts, advance_s
 from groundplan.perf._steps import Work, step_s
 from groundplan.perf._terms import Terms
 
@@ -28,9 +29,9 @@ class Asked:
     output: Floats
 
 
-def decode_s(t: Terms, c: Constants, batch: Floats, context: Floats) -> Floats:
-    """A step that decodes `batch` sequences of `context` cached tokens each."""
-    return step_s(t, c, Work(batch, batch, batch * context))
+def decode_s(t: Terms, c: Constants, batch: Floats, context: Floats, drafts: Drafts | None = None) -> Floats:
+    """Seconds in which each of `batch` sequences of `context` cached tokens gains one token."""
+    return advance_s(t, c, batch, batch * context, drafts)
 
 
 def prompt_s(t: Terms, c: Constants, prompt: Floats, batch: Floats, output: Floats) -> Floats:
@@ -59,16 +60,16 @@ def mean_context(asked: Asked) -> Floats:
     return asked.prompt + asked.output / 2.0
 
 
-def output_rate(t: Terms, c: Constants, asked: Asked, batch: Floats) -> Floats:
+def output_rate(t: Terms, c: Constants, asked: Asked, batch: Floats, drafts: Drafts | None = None) -> Floats:
     """Output tokens per second of a replica that always runs `batch` requests."""
-    decode = decode_s(t, c, batch, mean_context(asked))
+    decode = decode_s(t, c, batch, mean_context(asked), drafts)
     prompt = prompt_s(t, c, asked.prompt, batch, asked.output)
     return batch * asked.output / (asked.output * decode + batch * prompt)
 
 
-def tpot_s(t: Terms, c: Constants, asked: Asked, batch: Floats) -> Floats:
+def tpot_s(t: Terms, c: Constants, asked: Asked, batch: Floats, drafts: Drafts | None = None) -> Floats:
     """Mean seconds between tokens of a request among `batch`, prefill of the others' prompts included."""
-    decode = decode_s(t, c, batch, mean_context(asked))
+    decode = decode_s(t, c, batch, mean_context(asked), drafts)
     prompt = prompt_s(t, c, asked.prompt, batch, asked.output)
     return decode + c.stall_share * np.maximum(batch - 1.0, 0.0) / asked.output * prompt
 

@@ -22,6 +22,8 @@ class Work:
     """Cached tokens that the decoding sequences read."""
     pairs: Floats | float = 0.0
     """Query-key pairs of prefill."""
+    queries: float = 1.0
+    """Tokens that each decoding sequence puts to the step: more than one where drafts are verified."""
 
 
 def join(memory_s: Floats, compute_s: Floats, c: Constants) -> Floats:
@@ -32,16 +34,16 @@ def join(memory_s: Floats, compute_s: Floats, c: Constants) -> Floats:
 def step_s(t: Terms, c: Constants, work: Work) -> Floats:
     """Seconds of a step. A pipeline of n stages holds n micro-batches: in one step each of them passes all stages."""
     tokens = np.maximum(work.tokens / t.stages, 1.0)
-    decode = work.decode / t.stages
-    prefill = np.maximum(work.tokens - work.decode, 0.0) / t.stages
-    total = dense_s(t, c, tokens, decode) + decode_attention_s(t, c, decode, work.context / t.stages)
+    decode, rows = work.decode / t.stages, work.queries * work.decode / t.stages
+    prefill = np.maximum(work.tokens - work.queries * work.decode, 0.0) / t.stages
+    total = dense_s(t, c, tokens, rows) + decode_attention_s(t, c, decode, work.context / t.stages, work.queries)
     total = total + prefill_attention_s(t, c, prefill, work.pairs / t.stages)
     total = total + fixed_s(t, c) + sequences_s(t, c, work.decode)
     return total * t.stages**c.pipeline_exponent * c.race_factor ** np.minimum(t.untuned, 0.0)
 
 
 def dense_s(t: Terms, c: Constants, tokens: Floats, decode: Floats) -> Floats:
-    """Everything whose work is a number of tokens: projections, experts, head, activations, collectives."""
+    """Everything whose work is a number of tokens: projections, experts, head (of decoded ones), collectives."""
     own = np.maximum(tokens / t.data, 1.0)
     rows = np.maximum(np.minimum(decode + 1.0, tokens), t.data)
     read = t.read_rate * c.weight_read_share
@@ -75,13 +77,13 @@ def collectives_s(t: Terms, c: Constants, own: Floats) -> Floats:
     return starts + (t.reduce_bytes + t.exchange_bytes) * own / (share * t.link_rate)
 
 
-def decode_attention_s(t: Terms, c: Constants, decode: Floats, context: Floats) -> Floats:
+def decode_attention_s(t: Terms, c: Constants, decode: Floats, context: Floats, queries: float = 1.0) -> Floats:
     """Reading the cache (a window of it where layers see no more), multiplying the latent of MLA, recurrent states."""
     read = t.read_rate * c.kv_read_share
     flop = t.bf16_rate * t.power_ratio**c.power_exponent * c.latent_attention_share
     seen = np.minimum(context, t.window * decode)
     moved = t.kv_read * context + t.window_read * seen + 2.0 * t.state_bytes * decode
-    return (moved / read + t.latent_flop * context / flop) / t.data
+    return (moved / read + queries * t.latent_flop * context / flop) / t.data
 
 
 def prefill_attention_s(t: Terms, c: Constants, tokens: Floats, pairs: Floats) -> Floats:

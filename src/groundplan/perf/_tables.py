@@ -7,17 +7,12 @@ import numpy as np
 from groundplan.kernel import StepTime
 from groundplan.perf._constants import Constants
 from groundplan.perf._shape import Floats
-from groundplan.perf._steps import Work, decode_attention_s, prefill_attention_s, step_s
+from groundplan.perf._speculation import Drafts, advance_s, token_context_s
+from groundplan.perf._steps import Work, prefill_attention_s, step_s
 from groundplan.perf._terms import Terms
 from groundplan.perf._types import PS_PER_S
 
 ONE = np.ones(1)
-
-
-def context_s(t: Terms, c: Constants) -> float:
-    """Seconds per cached token that a decode step reads in layers that see all of it (and, with MLA, multiplies)."""
-    far = decode_attention_s(t, c, ONE * 0.0, ONE) - decode_attention_s(t, c, ONE * 0.0, ONE * 0.0)
-    return float(far[0]) / float(t.stages) * float(t.stages) ** c.pipeline_exponent
 
 
 def pair_s(t: Terms, c: Constants) -> float:
@@ -34,14 +29,18 @@ def prefill_s(t: Terms, c: Constants, mean_context: float, tokens: Floats, max_b
     return step_s(t, c, Work(tokens, np.minimum(decode, tokens - 1.0), 0.0, near)) - pair_s(t, c) * near
 
 
-def step_time(t: Terms, c: Constants, mean_context: float, max_batch: int, token_budget: int) -> StepTime:
+def step_time(
+    t: Terms, c: Constants, mean_context: float, max_batch: int, token_budget: int, drafts: Drafts | None = None
+) -> StepTime:
     """Decode for 0..max_batch sequences, prefill at powers of two up to the budget.
 
     The reads of layers with a window are not linear in the context: they stand in the tables at `mean_context`.
+    With drafts a decode step is the time in which each sequence gains one token; a step that also prefills is whole,
+    though its sequences gain as many, which is the safe side.
     """
-    slope = context_s(t, c)
+    slope = token_context_s(t, c, drafts)
     batch = np.arange(1, max_batch + 1, dtype=float)
-    base = step_s(t, c, Work(batch, batch, batch * mean_context)) - slope * batch * mean_context
+    base = advance_s(t, c, batch, batch * mean_context, drafts) - slope * batch * mean_context
     base_ps = np.maximum.accumulate(np.ceil(np.concatenate([[0.0], base]) * PS_PER_S)).astype(np.int64)
     slopes = np.full(max_batch + 1, int(np.ceil(slope * PS_PER_S)), np.int64)
     slopes[0] = 0

@@ -5,6 +5,7 @@ from groundplan.perf._closed_loop import ClosedLoop, Deployment, Parts, closed_l
 from groundplan.perf._constants import Constants, ServingFile, generation, release_year, serving_file
 from groundplan.perf._room import Room, room
 from groundplan.perf._shape import Formats, formats_of
+from groundplan.perf._speculation import Drafts, drafts_of
 from groundplan.perf._steady import (
     Asked,
     alone_s,
@@ -16,6 +17,7 @@ from groundplan.perf._steady import (
     static_rate,
     tpot_s,
 )
+from groundplan.perf._step_parts import Steps, deployments, steps
 from groundplan.perf._steps import Work, step_s
 from groundplan.perf._tables import step_time
 from groundplan.perf._terms import Ranks, Served, Terms, terms
@@ -27,6 +29,7 @@ __all__ = [
     "ClosedLoop",
     "Constants",
     "Deployment",
+    "Drafts",
     "Formats",
     "Parts",
     "Ranks",
@@ -34,12 +37,15 @@ __all__ = [
     "Room",
     "Served",
     "ServingFile",
+    "Steps",
     "Terms",
     "Work",
     "alone_s",
     "batch_in_memory",
     "closed_loop",
     "decode_s",
+    "deployments",
+    "drafts_of",
     "formats_of",
     "generation",
     "mean_context",
@@ -51,6 +57,7 @@ __all__ = [
     "static_rate",
     "step_s",
     "step_time",
+    "steps",
     "terms",
     "tpot_s",
 ]

@@ -4,7 +4,7 @@ from groundplan.spec._base import Strict, month_number
 from groundplan.spec._factory import Bucket, Factory, Periods, Profile, SolveSettings
 from groundplan.spec._law import DataClass, HeldPermit, Rule, RuleForbid, RuleWhen
 from groundplan.spec._load import LoadedSpec, examples_path, load, loads
-from groundplan.spec._measured import MeasuredEngine, MeasuredSpeed, read_measured
+from groundplan.spec._measured import MeasuredEngine, MeasuredSpeed, TableCells, read_measured
 from groundplan.spec._models import OwnModel, read_model
 from groundplan.spec._money import (
     Budgets,
@@ -42,6 +42,7 @@ from groundplan.spec._work import (
     Served,
     ServedWorkload,
     SimulationWorkload,
+    Speculation,
     StreamDemand,
     StreamWorkload,
     VisionDemand,
@@ -100,10 +101,12 @@ __all__ = [
     "SolveSettings",
     "Source",
     "SourceKind",
+    "Speculation",
     "Staff",
     "StreamDemand",
     "StreamWorkload",
     "Strict",
+    "TableCells",
     "TokenOffer",
     "VisionDemand",
     "VisionWorkload",

@@ -123,6 +123,19 @@ class LatencyServiceLevel(Strict):
     percentile: float = Field(default=0.99, ge=0.5, le=0.9999)
 
 
+class Speculation(Strict):
+    """Speculative decoding: a draft proposes tokens, one step of the model checks all of them."""
+
+    draft: str
+    """``mtp`` (one more layer of the model), ``eagle`` (a head of one dense layer), ``ngram`` (looked up in the prompt,
+    free), or the catalogue id of a smaller model with the same tokens."""
+    draft_tokens: int = Field(ge=1, le=16)
+    """Proposals a step."""
+    acceptance_share: float = Field(gt=0, lt=1)
+    """Chance that a proposal is accepted where those before it were: measure it on your own texts. Published: 0.85 to
+    0.90 for the one token of DeepSeek-V3's own layer (its technical report)."""
+
+
 class LlmWorkload(ServedWorkload):
     """Chat, copilots, RAG, video-VLM."""
 
@@ -137,6 +150,10 @@ class LlmWorkload(ServedWorkload):
     """Serving engine; its fixed times differ (docs/accuracy.md)."""
     tuning: Literal["default", "tuned"] = "default"
     """tuned: set up for this model and part by somebody who does that; defaults take about 1.7 times the host time."""
+    speculation: Speculation | None = None
+    prefill: Literal["mixed", "apart", "either"] = "mixed"
+    """mixed: engines prefill and decode; apart: some engines prefill, others decode, and the KV cache is sent between
+    them (disaggregated serving); either: whatever is better."""
     service_level: LlmServiceLevel
     demand: tuple[LlmDemand, ...] = Field(min_length=1)
 

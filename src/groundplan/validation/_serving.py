@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from groundplan.perf import serving as perf
 from groundplan.validation._outcome import Outcome, Skipped, not_modelled
 from groundplan.validation._score import interval
 from groundplan.validation._serving_answers import ANSWERS, Bench, answers
-from groundplan.validation._serving_replay import REPLAYED, replayed
+from groundplan.validation._serving_replay import REPLAYED, best_variant, replayed
 from groundplan.validation._serving_rows import Case, read_case
 from groundplan.validation._table import TruthRow
 from groundplan.validation._validate import Kind
@@ -41,12 +42,19 @@ def predicted(cases: Sequence[Case], constants: perf.Constants) -> Floats:
     """Predictions [len(cases)] in the units of the rows; NaN where the model has no answer."""
     found = np.full(len(cases), np.nan)
     keys = [f"{case.protocol} {case.quantity}" for case in cases]
-    closed = [i for i, key in enumerate(keys) if key in ANSWERS]
+    closed = [i for i, key in enumerate(keys) if key in ANSWERS and not _drafted(cases[i])]
     simulated = [i for i, key in enumerate(keys) if key in REPLAYED]
     if closed:
         found[closed] = answers(Bench.of([cases[i] for i in closed]), constants)
     found[simulated] = replayed([cases[i] for i in simulated], constants)
+    for i in (i for i, key in enumerate(keys) if key in ANSWERS and _drafted(cases[i])):
+        chosen = replace(cases[i], variants=(best_variant(cases[i], constants),))
+        found[i] = answers(Bench.of([chosen]), constants)[0]
     return found
+
+
+def _drafted(case: Case) -> bool:
+    return case.variants[0].drafts is not None
 
 
 def _outcome(found: Case | Skipped, values: Iterator[float]) -> Outcome:

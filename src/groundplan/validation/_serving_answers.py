@@ -37,6 +37,8 @@ class Bench:
     """Prompts that share the step at the percentile of a gap between tokens."""
     kind: NDArray[np.str_]
     count: int
+    drafts: perf.Drafts | None = None
+    """Speculative decoding: of a bench of one row."""
 
     @classmethod
     def of(cls, cases: Sequence[Case]) -> Bench:
@@ -57,7 +59,8 @@ class Bench:
             kind=np.array([f"{c.protocol} {c.quantity}" for c in own]),
             count=len(cases),
         )
-        return replace(made, prompts=_prompts_in_step(made))
+        drafts = rows[0][2].drafts if len(rows) == 1 else None
+        return replace(made, prompts=_prompts_in_step(made), drafts=drafts)
 
 
 def _column(values: Iterable[float]) -> Floats:
@@ -85,7 +88,7 @@ def _part(bench: Bench, chosen: NDArray[np.bool_]) -> Bench:
         bench.case[index], bench.terms.take(index), bench.replicas[index],
         perf.Asked(bench.asked.prompt[index], bench.asked.output[index]), bench.concurrency[index],
         bench.requests[index], bench.held[index], bench.factor[index], bench.percentile[index],
-        bench.prompts[index], bench.kind[index], bench.count,
+        bench.prompts[index], bench.kind[index], bench.count, bench.drafts,
     )  # fmt: skip
 
 
@@ -114,11 +117,11 @@ def _prompts_in_step(bench: Bench) -> Floats:
 
 
 def _closed_tpot(bench: Bench, c: perf.Constants) -> Floats:
-    return perf.tpot_s(bench.terms, c, bench.asked, _batch(bench))
+    return perf.tpot_s(bench.terms, c, bench.asked, _batch(bench), bench.drafts)
 
 
 def _closed_rate(bench: Bench, c: perf.Constants) -> Floats:
-    return perf.output_rate(bench.terms, c, bench.asked, _batch(bench)) * bench.replicas
+    return perf.output_rate(bench.terms, c, bench.asked, _batch(bench), bench.drafts) * bench.replicas
 
 
 def _closed_user_rate(bench: Bench, c: perf.Constants) -> Floats:

@@ -107,7 +107,7 @@ def _run(case: Case, variant: Variant, c: perf.Constants) -> EngineRun:
     cap = min((case.sequences or ENGINE_BATCH) * int(variant.terms.data), budget)
     cap = min(cap, _reserved(case, variant)) if _closed(case) else cap
     batch = min(cap, concurrency) if _closed(case) else cap
-    step = perf.step_time(variant.terms, c, case.prompt + case.output / 2.0, batch, budget)
+    step = perf.step_time(variant.terms, c, case.prompt + case.output / 2.0, batch, budget, variant.drafts)
     if _closed(case):
         count = max(concurrency, min(round(case.waves * concurrency), MOST_REQUESTS))
         prompt, output = _uniform(case.prompt, case.output, case.spread, count)

@@ -11,6 +11,7 @@ from typing import Literal
 from groundplan.catalog import BITS, Catalog, ModelCard
 from groundplan.errors import CatalogError
 from groundplan.perf import serving as perf
+from groundplan.spec import Speculation
 from groundplan.validation._outcome import Skipped, missing_input, not_in_catalogue, not_modelled
 from groundplan.validation._serving_sources import serving_sources
 from groundplan.validation._table import TruthRow
@@ -47,6 +48,8 @@ class Variant:
 
     terms: perf.Terms
     replicas: float
+    drafts: perf.Drafts | None = None
+    """Speculative decoding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,9 @@ def read_case(row: TruthRow, catalog: Catalog) -> Case | Skipped:
         return asked
     try:
         variants = tuple(_variants(row, parts, asked, catalog))
-    except (CatalogError, perf.Refused) as error:
+    except perf.Refused as error:
+        return not_modelled(str(error)) if error.refusal.rule == "kind" else missing_input(str(error))
+    except CatalogError as error:
         return missing_input(str(error))
     if not variants:
         return not_modelled("no layout that fits in memory and divides the heads")
@@ -149,6 +154,16 @@ def _case(row: TruthRow, parts: Parts, protocol: Protocol, asked: Lengths, varia
     )
 
 
+def speculation_of(row: TruthRow) -> Speculation | None:
+    """``MTP-3, acceptance 0.8`` in the notes; the chance of acceptance is assumed where it is not stated."""
+    notes = row.text("notes").lower()
+    found, said = re.search(r"\b(mtp|ngram)[- =](\d+)", notes), re.search(r"acceptance[ =](0?\.\d+)", notes)
+    share = float(said.group(1)) if said else serving_sources().acceptance_share
+    if found is None:
+        return None
+    return Speculation(draft=found.group(1), draft_tokens=int(found.group(2)), acceptance_share=share)
+
+
 def varied(row: TruthRow) -> bool:
     """Whether lengths are means of a data set: a benchmark with equal requests states whole numbers of tokens."""
     stated = row.figure("isl"), row.figure("osl")
@@ -178,8 +193,8 @@ def _gate(row: TruthRow) -> Skipped | None:
     if "disaggregated" in notes:
         return not_modelled("disaggregated prefill and decode in one row")
     stated = "speculative decoding" in notes and "not stated" not in notes
-    if stated or re.search(r"\bmtp[- ]?\d", notes):
-        return not_modelled("speculative decoding")
+    if stated and speculation_of(row) is None:
+        return missing_input("draft and draft tokens of speculative decoding")
     return None
 
 
@@ -382,14 +397,15 @@ def _variants(row: TruthRow, parts: Parts, asked: Lengths, catalog: Catalog) -> 
     )
     rule = "share-of-free" if engine == "trtllm" else "share-of-all"
     context = asked.prompt + asked.output / 2.0
-    step_tokens = _noted(row, "max_num_batched_tokens") or STEP_TOKENS
+    step_tokens, asked_draft = _noted(row, "max_num_batched_tokens") or STEP_TOKENS, speculation_of(row)
     for ranks, replicas in _cuts(row, parts, count, engine):
         if arch.heads % ranks.tensor and ranks.tensor > MOST_TENSOR:
             continue
         cut = replace(served, ranks=ranks)
         found = perf.room(arch, asked.prompt + asked.output, cut, rule, step_tokens)
         if found.fits or engine == "local":
-            yield Variant(perf.terms(arch, context, cut, found.tokens), replicas)
+            drafts = perf.drafts_of(asked_draft, arch, context, cut, catalog) if asked_draft else None
+            yield Variant(perf.terms(arch, context, cut, found.tokens), replicas, drafts)
 
 
 def _cuts(row: TruthRow, parts: Parts, count: int, engine: str) -> Iterator[tuple[perf.Ranks, float]]:

@@ -21,6 +21,8 @@ class ServingSources:
     waves: Mapping[str, float]
     task_lengths: Mapping[str, tuple[float, float]]
     mlperf_lengths: Mapping[str, tuple[float, float]]
+    acceptance_share: float
+    """Chance that a proposal of a draft is accepted."""
     noisy_hosts: frozenset[tuple[str, str]]
     """Publisher and accelerator."""
 
@@ -45,5 +47,6 @@ def serving_sources() -> ServingSources:
         waves=raw["waves"],
         task_lengths={name: (prompt, output) for name, (prompt, output) in raw["task_lengths"].items()},
         mlperf_lengths={name: (prompt, output) for name, (prompt, output) in raw["mlperf_lengths"].items()},
+        acceptance_share=raw["drafts"]["acceptance_share"],
         noisy_hosts=frozenset((one["publisher"], one["accelerator"]) for one in raw["noisy_hosts"]),
     )
