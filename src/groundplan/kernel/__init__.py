@@ -10,6 +10,7 @@ from ._engine import EngineRun, Router, simulate_closed, simulate_engine, simula
 from ._pools import LlmPool, QueuePool, ServiceReport, sample_percentile
 from ._queues import BatchQueueRun, simulate_batch_queue, simulate_queue
 from ._random import lognormal_lengths, periodic_arrivals_ps, poisson_arrivals_ps, renewal_arrivals_ps, stream
+from ._split import SplitPool, SplitRun
 from ._staffing import StaffingCurve, Tangent, curve_from_loads, staffing_curve
 from ._step import EngineLimits, StepTime
 
@@ -22,6 +23,8 @@ __all__ = [
     "QueuePool",
     "Router",
     "ServiceReport",
+    "SplitPool",
+    "SplitRun",
     "StaffingCurve",
     "StepTime",
     "Tangent",

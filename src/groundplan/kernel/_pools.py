@@ -75,7 +75,8 @@ def _check_percentile(where: str, value: float) -> None:
         raise KernelError(fault(where, f"must lie between 0 and 100, is {value!r}"))
 
 
-def _warm(values: Sample) -> Sample:
+def warm(values: Sample) -> Sample:
+    """Without the first fifth, in which a run fills."""
     return values[int(len(values) * WARM_SHARE) :]
 
 
@@ -94,6 +95,13 @@ def _kept(draw: Callable[[int, int], Draws]) -> Callable[[int, int], Draws]:
 def _count_within_horizon(count: int, rate_per_s: float) -> int:
     """Requests to simulate: ``count``, or as many as come within half of the simulated time that there is."""
     return min(count, int(rate_per_s * HORIZON_PS / 2e12))
+
+
+def middle_rate_per_s(finish_ps: IntArray) -> float:
+    """Requests/s of a backlog, from the middle three fifths of its finishes."""
+    ends = np.sort(finish_ps)
+    low, high = len(ends) // 5, len(ends) * 4 // 5
+    return (high - low) / float(ends[high] - ends[low]) * 1e12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +151,7 @@ class LlmPool:
         return self.longest_tokens or self.limits.kv_blocks * self.limits.block_tokens
 
     @cached_property
-    def _draws(self) -> Callable[[int, int], Draws]:
+    def draws(self) -> Callable[[int, int], Draws]:
         """Unit gaps, prompts and outputs of (count, seed); load only stretches the gaps (common random numbers)."""
         longest = self._longest
 
@@ -159,26 +167,28 @@ class LlmPool:
     def saturation_per_s(self) -> float:
         """Requests/s of one replica that never runs dry: the unit of load (middle of a backlog's finishes)."""
         count = max(2000, 12 * self.limits.max_batch)
-        _, prompts, outputs = self._draws(count, 0)
+        _, prompts, outputs = self.draws(count, 0)
         run = simulate_pool(np.zeros(count, np.int64), prompts, outputs, self.step, self.limits, replicas=1)
-        ends = np.sort(run.finish_ps)
-        low, high = count // 5, count * 4 // 5
-        return (high - low) / float(ends[high] - ends[low]) * 1e12
+        return middle_rate_per_s(run.finish_ps)
+
+    def count(self, replicas: int, rate_per_s: float) -> int:
+        """Requests of a run."""
+        count = max(self.least_requests, self.requests_per_replica * whole("replicas", replicas))
+        return _count_within_horizon(count, rate_per_s)
 
     def run(self, replicas: int, load: float, seed: int) -> EngineRun:
         """Simulate the pool at a load (in saturation rates of one replica)."""
         finite("load", load, low=0.0)
         rate_per_s = load * self.saturation_per_s
-        count = max(self.least_requests, self.requests_per_replica * whole("replicas", replicas))
-        gaps, prompts, outputs = self._draws(_count_within_horizon(count, rate_per_s), seed)
+        gaps, prompts, outputs = self.draws(self.count(replicas, rate_per_s), seed)
         arrivals = arrivals_from_gaps(gaps, rate_per_s)
         return simulate_pool(arrivals, prompts, outputs, self.step, self.limits, replicas=replicas, router=self.router)
 
     def report(self, replicas: int, load: float, seed: int, errors: float = 0.0) -> ServiceReport:
         """TTFT and TPOT achieved against the level; percentiles raised by ``errors`` standard errors."""
         run = self.run(replicas, load, seed)
-        ttft = sample_percentile(_warm(run.ttft_ps), self.ttft_percentile, errors) / PS_PER_MS + self.network_ms
-        tpot = sample_percentile(_warm(run.tpot_ps), self.tpot_percentile, errors) / PS_PER_MS
+        ttft = sample_percentile(warm(run.ttft_ps), self.ttft_percentile, errors) / PS_PER_MS + self.network_ms
+        tpot = sample_percentile(warm(run.tpot_ps), self.tpot_percentile, errors) / PS_PER_MS
         return ServiceReport((("TTFT", ttft, self.ttft_ms), ("TPOT", tpot, self.tpot_ms)))
 
     def __call__(self, replicas: int, load: float, seed: int) -> float:
@@ -258,7 +268,7 @@ class QueuePool:
 
     def report(self, replicas: int, load: float, seed: int, errors: float = 0.0) -> ServiceReport:
         """Latency achieved against the level; the percentile raised by ``errors`` standard errors."""
-        late = _warm(self.latency_ps(replicas, load, seed))
+        late = warm(self.latency_ps(replicas, load, seed))
         achieved = sample_percentile(late, self.latency_percentile, errors) / PS_PER_MS + self.network_ms
         return ServiceReport((("latency", achieved, self.latency_ms),))
 
