@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from perf_cases import CATALOG
 
 from groundplan.perf import PerfError, TrainJob, best_mapping, train_cluster
+from groundplan.perf._train_adapters import Adapters, counted_layer_bytes
 from groundplan.perf._train_memory import layers_kept, memory_recipe, training_memory
 from groundplan.perf._train_profile import Recipe, shipped_profile, terms_of
 from groundplan.perf._train_search import CHUNK, candidates, one_of
@@ -165,6 +166,47 @@ def test_memory_of_a_dense_pipeline_by_hand():
     checkpoints = 6 * 12 * 4 * 2048 * 2 * 14336  # twelve micro-batches in flight on the first stage
     assert checkpoints < float(found.activations) < 1.5 * checkpoints
     assert float(found.total) / 1e9 == pytest.approx(49.0, rel=0.05)  # measured, BigScience chronicles 2022-02-21
+
+
+def _adapters(model, sequences, **said):
+    recipe = memory_recipe(PROFILE.stack("litgpt"), PROFILE)
+    recipe = replace(recipe, adapters=replace(recipe.adapters, **said))
+    return training_memory(_shape(model), Layout(512, sequences, sequences, adapters=1), recipe)
+
+
+def test_what_autograd_keeps_of_a_layer_under_adapters_by_hand():
+    # 4 heads of 8 over 2 groups, gated: two norms in 32 bits; queries, keys and values for all heads, and the result;
+    # gate, up, activated gate; dropped-out input and mask of the adapted products; inputs of four-bit products
+    shape, lay = TrainShape(1, 16, 1, 1, 4, 2, 8, 64, 2, 1000), Layout(1, 1, 1, adapters=1)
+    plain = 2 * 4 * 16 + 4 * 2 * 32 + 3 * 2 * 64
+    some = plain + 3 * 16 + 2 * (32 + 16)
+    every = plain + 3 * (16 + 32 + 2 * 16 + 64)
+    assert float(counted_layer_bytes(shape, lay, Adapters())) == some
+    assert float(counted_layer_bytes(shape, lay, Adapters(everywhere=1))) == every
+    packed = every + 2 * (16 + 16 + 64)
+    assert float(counted_layer_bytes(shape, lay, Adapters(everywhere=1, quantised=1))) == packed
+
+
+@pytest.mark.parametrize(
+    ("model", "sequences", "said", "stated_gb"),
+    [
+        ("llama-2-7b", 2, {}, 19.77),
+        ("llama-2-7b", 2, {"quantised": 1}, 13.68),
+        ("gemma-2b", 2, {"everywhere": 1}, 12.62),
+        ("gemma-7b", 1, {"everywhere": 1, "quantised": 1}, 17.18),
+    ],
+)
+def test_peaks_under_adapters_that_a_page_states(model, sequences, said, stated_gb):
+    # Lightning-AI/litgpt config_hub/finetune/README.md
+    assert float(_adapters(model, sequences, **said).total) / 1e9 == pytest.approx(stated_gb, rel=0.03)
+
+
+def test_a_large_vocabulary_costs_four_bits_what_they_save():
+    # tables tied in the model are two in memory, and the output table is unpacked to fp16 and then to bf16 at the peak
+    small = {model: float(_adapters(model, 1, quantised=1).total) for model in ("gemma-7b", "llama-2-7b")}
+    whole = {model: float(_adapters(model, 1).total) for model in small}
+    assert whole["llama-2-7b"] / small["llama-2-7b"] > 1.6
+    assert whole["gemma-7b"] / small["gemma-7b"] < 1.6
 
 
 def test_interleaving_keeps_more_micro_batches():

@@ -162,7 +162,7 @@ def test_shipped_constants_on_the_visible_table(visible):
 def test_peak_memory_on_the_visible_table(visible):
     found = _of(visible, lambda one: one.metric == MEMORY)
     assert found.n >= 90
-    assert found.mape < 0.07
+    assert found.mape < 0.04
     margin = PROFILE.intervals["fits"]
     for scored in (one for one in visible.scored if one.row.metric == MEMORY):
         for gib in (8, 12, 16, 24, 32, 40, 48, 64, 80, 96, 141, 180):

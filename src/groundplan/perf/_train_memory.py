@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from groundplan.perf._train_adapters import Adapters, at_output_bytes, counted_layer_bytes
 from groundplan.perf._train_profile import Profile, Stack
 from groundplan.perf._train_shape import Column, Floats, TrainShape
 from groundplan.perf._train_step import Layout, layers_of_stage, local_params
@@ -15,11 +16,12 @@ ACTIVATION = 2.0
 """Bytes of a kept activation."""
 SCORE_BYTES = 5.0
 """Softmax, dropout mask and result for each score of a kernel that writes the matrix (arXiv 2205.05198)."""
+CAPPED_SCORE_BYTES = 8.0
+"""The same where scores are soft-capped: what the cap returns, softmax in 32 bits and its copy in 16."""
 ADAPTER_SHARE = 0.005
 """Adapter parameters over all parameters at ranks of 8-32 (assumed)."""
-ADAPTER_BYTES = 16.0
 QUANTISED_BYTES = 0.5625
-"""4-bit weights with an 8-bit scale for each 64, itself quantised (NF4)."""
+"""4-bit weights with a 32-bit scale for each 64 (NF4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +45,14 @@ class MemoryRecipe:
     """Extra copies of the hidden state that eager kernels keep, per hidden unit and token of a layer."""
     loss_bytes: Column
     """Per logit."""
-    quantised: Column
-    """1 = frozen weights of blocks in four bits."""
-    quantised_activations: Column
-    """Kept activations under four-bit weights over those under bf16 weights: inputs of frozen products stay too."""
+    adapters: Adapters
+    tables_apart: Column
+    """1 = input and output table are two in memory also where the model ties them."""
     offloaded: Column
     """1 = checkpoints of layers wait in host memory."""
     sequence_parallel: Column
-    whole_scores: Column
+    score_bytes: Column
+    """Per score of a kernel that writes the matrix out; 0 = it does not."""
     selective_share: Column
     reserve_bytes: Column
     """Context, communication buffers, fragmentation."""
@@ -81,11 +83,11 @@ def memory_recipe(stack: Stack, profile: Profile) -> MemoryRecipe:
         input_bytes=ACTIVATION,
         norm_bytes=said["eager_norm_bytes"] if stack.eager else said["norm_bytes"],
         loss_bytes=said["loss_bytes"],
-        quantised=0.0,
-        quantised_activations=said["quantised_activations"],
+        adapters=Adapters(**{name: said[name] for name in Adapters.__slots__ if name in said}),
+        tables_apart=said.get("tables_apart", 0.0),
         offloaded=0.0,
         sequence_parallel=float(stack.sequence_parallel),
-        whole_scores=float(stack.attention == "score"),
+        score_bytes=SCORE_BYTES if stack.attention == "score" else 0.0,
         selective_share=stack.selective_share,
         reserve_bytes=said["reserve_gb"] * 1e9,
     )
@@ -93,6 +95,13 @@ def memory_recipe(stack: Stack, profile: Profile) -> MemoryRecipe:
 
 def layer_bytes(shape: TrainShape, lay: Layout, recipe: MemoryRecipe) -> Floats:
     """Activations that one layer keeps for a micro-batch without recompute, mean over layers."""
+    plain = (np.asarray(shape.moe_blocks) + shape.state_blocks + shape.latent) < 0.5
+    counted = plain & (np.asarray(lay.adapters) > 0) & (np.asarray(recipe.adapters.counted) > 0)
+    usual = _usual_layer_bytes(shape, lay, recipe)
+    return np.where(counted, counted_layer_bytes(shape, lay, recipe.adapters), usual)
+
+
+def _usual_layer_bytes(shape: TrainShape, lay: Layout, recipe: MemoryRecipe) -> Floats:
     layers, tp = np.asarray(shape.layers, dtype=float), np.asarray(lay.tp)
     tokens = lay.local_tokens
     spread = np.where(np.asarray(recipe.sequence_parallel) > 0, tp, 1.0)
@@ -116,14 +125,13 @@ def layer_bytes(shape: TrainShape, lay: Layout, recipe: MemoryRecipe) -> Floats:
         + np.asarray(shape.moe_blocks) * (wide + shared + routed)
         + np.asarray(shape.state_blocks) * (wide + state)
     )
-    more = np.where(np.asarray(recipe.quantised) > 0, recipe.quantised_activations, 1.0)
-    return more * tokens * per_token / layers
+    return tokens * per_token / layers
 
 
 def score_bytes(shape: TrainShape, lay: Layout, recipe: MemoryRecipe) -> Floats:
     """The score matrix of one layer, where the kernel writes it out."""
     pairs = lay.local_tokens * np.asarray(lay.sequence_tokens)
-    return np.asarray(recipe.whole_scores) * SCORE_BYTES * np.asarray(shape.heads) / lay.tp * pairs
+    return np.asarray(recipe.score_bytes) * np.asarray(shape.heads) / lay.tp * pairs
 
 
 def layers_kept(lay: Layout, layers: Floats) -> Floats:
@@ -145,7 +153,7 @@ def _activations(shape: TrainShape, lay: Layout, recipe: MemoryRecipe) -> Floats
         mode > 1.5, checkpoint, np.where(mode > 0.5, one * (1.0 - np.asarray(recipe.selective_share)), one + scores)
     )
     working = np.where(mode > 1.5, 2.0, 1.0) * (one + scores) * np.where(mode > 0.5, 1.0, 0.0)
-    logits = recipe.loss_bytes * lay.local_tokens * np.asarray(shape.vocab) / lay.tp * shape.heads_of_output
+    logits = at_output_bytes(shape, lay, recipe.adapters, recipe.loss_bytes, last)
     first = layers_kept(lay, most) * kept + working
     alone = np.asarray(lay.pp) < 1.5
     final = np.where(alone, most, last) * kept + np.where(mode > 1.5, np.maximum(working, logits), working + logits)
@@ -167,29 +175,34 @@ class Held(NamedTuple):
     tables: Floats
 
 
-def _held(shape: TrainShape, lay: Layout, dense: Floats, experts: Floats) -> Held:
+def _held(shape: TrainShape, lay: Layout, recipe: MemoryRecipe, dense: Floats, experts: Floats) -> Held:
     replicas = np.asarray(lay.dp, dtype=float) * lay.cp
     twins = np.maximum(replicas * lay.tp / lay.ep, 1.0)
     sharded, spread = np.asarray(lay.sharded) > 0, dense / replicas + experts / twins
     own = np.where(np.asarray(lay.replicated_states) > 0, dense + experts, spread)
-    tables = np.asarray(shape.vocab) * shape.hidden * (2.0 - np.asarray(shape.tied)) / lay.tp
-    return Held(np.where(sharded, spread, dense + experts), own, tables / np.where(sharded, replicas, 1.0))
+    table = np.asarray(shape.vocab) * shape.hidden / lay.tp / np.where(sharded, replicas, 1.0)
+    copy = np.asarray(recipe.tables_apart) * np.asarray(shape.tied) * table
+    held = np.where(sharded, spread, dense + experts) + copy
+    return Held(held, own, (2.0 - np.asarray(shape.tied)) * table + copy)
 
 
 def _weights(lay: Layout, recipe: MemoryRecipe, found: Held) -> Floats:
-    """Bytes of weights: trained ones, or frozen ones in their format, tables never below bf16."""
-    small = QUANTISED_BYTES * np.maximum(found.held - found.tables, 0.0)
-    small = small + ACTIVATION * np.minimum(found.tables, found.held)
-    frozen = np.where(np.asarray(recipe.quantised) > 0, small, recipe.frozen_bytes * found.held)
+    """Bytes of weights: trained ones, or frozen ones in their format, tables of inputs never below bf16."""
+    share = 1.0 - np.asarray(recipe.adapters.all_in_four_bits) / 2.0
+    wide = share * np.minimum(found.tables, found.held)
+    small = QUANTISED_BYTES * np.maximum(found.held - wide, 0.0) + ACTIVATION * wide
+    frozen = np.where(np.asarray(recipe.adapters.quantised) > 0, small, recipe.frozen_bytes * found.held)
     return np.where(np.asarray(lay.adapters) > 0, frozen, recipe.weight_bytes * found.held)
 
 
 def training_memory(shape: TrainShape, lay: Layout, recipe: MemoryRecipe) -> Memory:
     """Peak of the fullest rank: at the start of the backward pass, or at its end where gradients are made in it."""
     dense, experts = local_params(shape, lay)
-    found, adapters = _held(shape, lay, dense, experts), np.asarray(lay.adapters) > 0
+    found, adapters = _held(shape, lay, recipe, dense, experts), np.asarray(lay.adapters) > 0
     weights = _weights(lay, recipe, found)
-    states = np.where(adapters, ADAPTER_BYTES * ADAPTER_SHARE * found.held, recipe.state_bytes * found.own)
+    states = np.where(
+        adapters, recipe.adapters.adapter_bytes * ADAPTER_SHARE * found.held, recipe.state_bytes * found.own
+    )
     gradients = np.where(adapters, 0.0, recipe.gradient_bytes * found.held)
     activations = _activations(shape, lay, recipe) + _gathered(shape, lay, dense, experts)
     stay, last = np.asarray(recipe.gradients_stay) > 0, gradients >= activations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from groundplan.perf._train_memory import (
+    CAPPED_SCORE_BYTES,
     Memory,
     MemoryRecipe,
     memory_recipe,
@@ -35,6 +36,7 @@ from groundplan.perf._types import (
 )
 
 __all__ = [
+    "CAPPED_SCORE_BYTES",
     "Layout",
     "Memory",
     "MemoryRecipe",

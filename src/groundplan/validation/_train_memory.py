@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatch
 
 from groundplan.catalog import Catalog
 from groundplan.perf.training import (
+    CAPPED_SCORE_BYTES,
     Layout,
     Memory,
     MemoryRecipe,
@@ -20,7 +22,7 @@ from groundplan.perf.training import (
 from groundplan.validation._outcome import Outcome, missing_input
 from groundplan.validation._score import interval
 from groundplan.validation._table import TruthRow
-from groundplan.validation._train_rows import Unread, read_job
+from groundplan.validation._train_rows import Unread, read_job, source_of
 
 MEMORY = "peak_memory_gb"
 GIB = 2**30 / 1e9
@@ -88,13 +90,25 @@ def _by_config(row: TruthRow) -> TruthRow:
 
 def _steps(row: TruthRow, shape: TrainShape, recipe: MemoryRecipe) -> MemoryRecipe:
     note = row.text("notes")
-    quantised = float("nf4" in row.text("precision") or "QLoRA" in note)
-    recipe = replace(recipe, quantised=quantised)
+    recipe = _stated(_by_config(row), recipe)
     if row.source_id == "torchtune":
         return _ladder(note, shape, recipe)
     if row.source_id == "litgpt" and row.text("kind") == "sft":
         raise Unread(missing_input("optimiser of the full fine-tuning recipe"))
     return recipe
+
+
+def _stated(row: TruthRow, recipe: MemoryRecipe) -> MemoryRecipe:
+    """What a row, or the configuration file of its page, says of weights, adapters and scores."""
+    facts, model = source_of(row.source_id).facts, row.text("model").lower()
+
+    def listed(name: str) -> bool:
+        return any(fnmatch(model, pattern) for pattern in facts.get(name, ()))
+
+    quantised = "nf4" in row.text("precision") or "QLoRA" in row.text("notes")
+    adapters = replace(recipe.adapters, quantised=float(quantised), everywhere=float(listed("adapters_everywhere")))
+    score_bytes = CAPPED_SCORE_BYTES if listed("capped_scores") else recipe.score_bytes
+    return replace(recipe, adapters=adapters, score_bytes=score_bytes)
 
 
 def _ladder(note: str, shape: TrainShape, recipe: MemoryRecipe) -> MemoryRecipe:
