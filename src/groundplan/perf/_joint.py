@@ -16,13 +16,15 @@ import numpy as np
 
 from groundplan.kernel import StepTime, stream
 from groundplan.perf._shape import Floats
-from groundplan.perf._types import EngineService, OperatingPoint, QueueService, Service, wrong
+from groundplan.perf._types import EngineService, OperatingPoint, QueueService, Service, SplitService, wrong
 
 ACCELERATOR_SHARE, ENGINE_SHARE, OWN_SHARE = 0.15, 0.30, 0.55
 NINETY = 1.6449
 """Standard deviations on either side of a 90 % interval."""
 DRAWS = 8192
 SEED = 20261130
+DEPTHS = np.linspace(0.0, 4.0, 201)
+"""Standard deviations by which a group of pools may be planned slower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,57 @@ def joint_probability(pools: Sequence[Pool], least_speeds: Sequence[float]) -> f
     return float(held.mean())
 
 
-def shared_deviations(pools: Sequence[Pool], probability: float) -> float:
-    """Standard deviations by which all pools are planned slower, so that all hold with this joint probability."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Burden:
+    """What it costs to plan a group of pools slower, all of them by as many standard deviations.
+
+    cost: [DEPTHS], any unit that is one for all groups, never falling; infinite where no level could be met any more.
+    """
+
+    pools: tuple[Pool, ...]
+    cost: Floats
+
+
+def allotted_deviations(burdens: Sequence[Burden], probability: float) -> tuple[float, ...] | None:
+    """Standard deviations for each group, so that all pools hold with this joint probability at about the least cost.
+
+    Safety goes where it is cheap. None: no allotment of finite cost reaches the probability.
+    """
+    if not burdens:
+        return ()
+    worst = np.stack([_worst(burden.pools) for burden in burdens])
+    # Logarithms of what holds add up where groups are independent; their price is one for all.
+    held = (worst[:, :, None] <= DEPTHS).mean(axis=1)
+    loss = -np.log(np.maximum(held, 0.5 / DRAWS))
+    costs = np.stack([burden.cost for burden in burdens])
+
+    def at(price: float) -> Floats:
+        return DEPTHS[np.argmin(costs + price * loss, axis=1)]
+
+    def reached(price: float) -> bool:
+        return bool((worst <= at(price)[:, None]).all(axis=0).mean() >= probability)
+
+    scale = float(costs[:, 0].sum()) or 1.0
+    low, high = scale * 1e-9, scale * 1e9
+    if not reached(high):
+        return None
+    while high / low > 1.01:
+        middle = float(np.sqrt(low * high))
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return tuple(float(depth) for depth in at(high))
+
+
+def _worst(pools: Sequence[Pool]) -> Floats:
+    """Draws [DRAWS] of the standard deviations by which the worst pool falls short; 0 where none does."""
     worst = np.zeros(DRAWS)
     for pool in pools:
         worst = np.maximum(worst, -draws(replace(pool, deviation=1.0)))
-    return float(np.quantile(worst, probability)) if pools else 0.0
+    return worst
+
+
+def shared_deviations(pools: Sequence[Pool], probability: float) -> float:
+    """Standard deviations by which all pools are planned slower, so that all hold with this joint probability."""
+    return float(np.quantile(_worst(pools), probability)) if pools else 0.0
 
 
 def slowed(point: OperatingPoint, deviations: float) -> OperatingPoint:
@@ -91,6 +138,13 @@ def _slowed(service: Service | None, factor: float) -> Service | None:
     match service:
         case EngineService():
             return replace(service, step=_slower(service.step, factor))
+        case SplitService():
+            return replace(
+                service,
+                prefill=replace(service.prefill, step=_slower(service.prefill.step, factor)),
+                decode=replace(service.decode, step=_slower(service.decode.step, factor)),
+                transfer_ps_per_token=int(np.ceil(service.transfer_ps_per_token * factor)),
+            )
         case QueueService():
             return QueueService(tuple(int(np.ceil(ps * factor)) for ps in service.batch_ps))
         case None:
@@ -105,4 +159,3 @@ def _slower(step: StepTime, factor: float) -> StepTime:
     # Rounded down, so that no piece ends above where the next begins.
     rise = np.floor(step.prefill_slope_ps * factor).astype(np.int64)
     return StepTime(base, slope, step.prefill_breaks, prefill, rise, int(np.ceil(step.pair_fs * factor)))
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -32,6 +32,7 @@ KV_FILL_SHARE = 0.95
 MAX_TENSOR_PARALLEL = 16
 NO_WINDOW = 10**9
 NODE_COUNTS = (1, 2, 4, 8)
+Ways = Callable[[LlmWorkload, Server, Catalog, ModelCard, str], "Iterator[OperatingPoint | Refusal]"]
 
 
 def quantile_tokens(lengths: Lengths, probability: float) -> int:
@@ -178,8 +179,13 @@ def token_budget(engine: Engine, tpot_ms: float) -> int:
     return next((b for b, ms in zip(BUDGETS, times, strict=True) if ms <= 4.0 * tpot_ms), BUDGETS[-1])
 
 
-def llm_points(workload: LlmWorkload, server: Server, catalog: Catalog) -> Iterator[OperatingPoint | Refusal]:
-    """A point per precision and layout that fits and meets the service level unloaded, or why not."""
+def llm_points(
+    workload: LlmWorkload, server: Server, catalog: Catalog, ways: Ways | None = None
+) -> Iterator[OperatingPoint | Refusal]:
+    """A point per precision and layout that fits and meets the service level unloaded, or why not.
+
+    `ways`: what makes the points of one precision; None: engines that prefill and decode.
+    """
     card, chip = catalog.model(workload.model), chip_of(server, catalog)
     if not isinstance(card.arch, TransformerArch):
         raise Refused("kind", f"{card.id} is a {card.arch.type} model, not a language model")
@@ -189,7 +195,7 @@ def llm_points(workload: LlmWorkload, server: Server, catalog: Catalog) -> Itera
     for precision in precisions(workload.allowed_precisions, card):
         try:
             chip.compute_format(precision)
-            yield from _layout_points(workload, server, catalog, card, precision)
+            yield from (ways or _layout_points)(workload, server, catalog, card, precision)
         except Refused as refused:
             yield refused.refusal
 

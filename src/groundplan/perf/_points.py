@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from groundplan.catalog import Catalog, Server
 from groundplan.errors import CatalogError
 from groundplan.perf._control import control_points
+from groundplan.perf._disaggregated import unit_points
 from groundplan.perf._llm import llm_points
 from groundplan.perf._measured import check_measured
 from groundplan.perf._offline import analytics_points, simulation_points
@@ -60,7 +61,7 @@ def operating_points(workload: AnyWorkload, server: Server, catalog: Catalog) ->
 def _all(workload: AnyWorkload, server: Server, catalog: Catalog) -> Iterator[OperatingPoint | Refusal]:
     match workload:
         case LlmWorkload():
-            return llm_points(workload, server, catalog)
+            return _llm(workload, server, catalog)
         case ControlWorkload():
             return control_points(workload, server, catalog)
         case VisionWorkload():
@@ -73,6 +74,13 @@ def _all(workload: AnyWorkload, server: Server, catalog: Catalog) -> Iterator[Op
             return simulation_points(workload, server, catalog)
         case AnalyticsWorkload():
             return analytics_points(workload, server, catalog)
+
+
+def _llm(workload: LlmWorkload, server: Server, catalog: Catalog) -> Iterator[OperatingPoint | Refusal]:
+    if workload.prefill != "apart":
+        yield from llm_points(workload, server, catalog)
+    if workload.prefill != "mixed":
+        yield from llm_points(workload, server, catalog, unit_points)
 
 
 def pareto(points: Iterable[OperatingPoint]) -> tuple[OperatingPoint, ...]:

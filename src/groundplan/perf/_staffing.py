@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from groundplan.kernel import KernelError, LlmPool, QueuePool, StaffingCurve, staffing_curve
+from groundplan.kernel import KernelError, LlmPool, QueuePool, SplitPool, StaffingCurve, staffing_curve
 from groundplan.perf._control import latency_limit_ms
-from groundplan.perf._types import EngineService, OperatingPoint, QueueService, Refusal, wrong
+from groundplan.perf._types import EngineService, OperatingPoint, QueueService, Refusal, SplitService, wrong
 from groundplan.spec import AnyWorkload, ControlWorkload, LlmWorkload, Served, StreamWorkload, VisionWorkload
 
 NETWORK_GRID_MS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0)
@@ -112,6 +112,8 @@ def _measure(workload: Served, point: OperatingPoint) -> Measure:
     """Simulate a pool of replicas at a load in units of the point's capacity."""
     if isinstance(workload, LlmWorkload) and isinstance(point.service, EngineService):
         return _llm_measure(workload, point, point.service)
+    if isinstance(workload, LlmWorkload) and isinstance(point.service, SplitService):
+        return _split_measure(workload, point, point.service)
     if isinstance(point.service, QueueService) and not isinstance(workload, LlmWorkload):
         return _queue_measure(workload, point, point.service)
     raise wrong(
@@ -141,7 +143,23 @@ def llm_pool(workload: LlmWorkload, service: EngineService) -> LlmPool:
 
 
 def _llm_measure(workload: LlmWorkload, point: OperatingPoint, service: EngineService) -> Measure:
-    pool = llm_pool(workload, service)
+    return _levels(llm_pool(workload, service), point)
+
+
+def _split_measure(workload: LlmWorkload, point: OperatingPoint, service: SplitService) -> Measure:
+    pool = SplitPool(
+        decode=llm_pool(workload, service.decode),
+        prefill_step=service.prefill.step,
+        prefill_limits=service.prefill.limits,
+        prefill_engines=service.prefill_engines,
+        decode_engines=service.decode_engines,
+        transfer_ps_per_token=service.transfer_ps_per_token,
+    )
+    return _levels(pool, point)
+
+
+def _levels(pool: LlmPool | SplitPool | QueuePool, point: OperatingPoint) -> Measure:
+    """Levels achieved by a pool at a load in units of the point's capacity."""
     scale = point.capacity_per_s / pool.saturation_per_s
 
     def measure(replicas: int, load: float, seed: int) -> Levels:
@@ -172,10 +190,4 @@ def _queue_measure(
         period_ms=queue_period_ms(workload),
         requests=QUEUE_REQUESTS,
     )
-    scale = point.capacity_per_s / pool.saturation_per_s
-
-    def measure(replicas: int, load: float, seed: int) -> Levels:
-        report = pool.report(replicas, load * scale, seed, errors=PLANNING_ERRORS)
-        return tuple((achieved, level) for _, achieved, level in report.levels)
-
-    return measure
+    return _levels(pool, point)

@@ -57,6 +57,20 @@ class EngineService:
     longest_tokens: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitService:
+    """A unit of engines that prefill and engines that decode.
+
+    transfer_ps_per_token: sending the cache of one prompt token from one to the other [ps].
+    """
+
+    prefill: EngineService
+    decode: EngineService
+    prefill_engines: int
+    decode_engines: int
+    transfer_ps_per_token: int
+
+
 @dataclass(frozen=True, slots=True)
 class QueueService:
     """A server that takes work one batch at a time.
@@ -67,7 +81,7 @@ class QueueService:
     batch_ps: tuple[int, ...]
 
 
-Service = EngineService | QueueService
+Service = EngineService | SplitService | QueueService
 
 
 @dataclass(frozen=True, eq=False)
