@@ -1,6 +1,6 @@
 """Pure event kernels: batching engines, pools, queues and staffing curves in int64 picoseconds. They know no hardware.
 
-Nothing here loads numba before the first simulation.
+Nothing here loads a compiler before the first simulation.
 """
 
 from __future__ import annotations

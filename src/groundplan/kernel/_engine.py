@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import _columns as at
 from ._check import IntArray, KernelError, arrivals_array, fault, int_array, whole
 from ._step import EngineLimits, StepTime
 
 if TYPE_CHECKING:
-    from ._engine_jit import Caps, Jobs, Tables
+    from ._machine import Loop
 
 Router = Literal["least_loaded", "round_robin"]
 MAX_TOKENS = 10**9
@@ -93,7 +94,10 @@ def simulate_pool(
     prompt = int_array("prompt_tokens", prompt_tokens, low=1, high=MAX_TOKENS)
     output = int_array("output_tokens", output_tokens, low=1, high=MAX_TOKENS)
     _check_fit(arrivals, prompt, output, step, limits)
-    return _run(arrivals, prompt, output, step, limits, replicas, router == "least_loaded")
+    from ._machine import run_pool
+
+    least_loaded = router == "least_loaded"
+    return _simulated(run_pool, arrivals, prompt, output, step, limits, replicas=replicas, least_loaded=least_loaded)
 
 
 def simulate_closed(
@@ -110,58 +114,70 @@ def simulate_closed(
     arrivals = np.zeros(len(prompt), np.int64)
     _check_fit(arrivals, prompt, output, step, limits)
 
-    from . import _engine_jit as jit
+    from ._machine import run_closed
 
-    jobs, tables, caps = _compiled(prompt, output, step, limits)
-    row = jit.run_closed(arrivals, jobs, tables, caps, concurrency)
-    return _result(arrivals, jobs, np.zeros(len(prompt), np.int64), row[None, :])
+    return _simulated(run_closed, arrivals, prompt, output, step, limits, concurrency=concurrency)
 
 
-def _run(
+def _simulated(
+    loop: Loop,
     arrivals: IntArray,
     prompt: IntArray,
     output: IntArray,
     step: StepTime,
     limits: EngineLimits,
-    replicas: int,
-    least_loaded: bool,
+    *,
+    replicas: int = 1,
+    least_loaded: bool = True,
+    concurrency: int = 0,
 ) -> EngineRun:
-    from . import _engine_jit as jit
-
-    jobs, tables, caps = _compiled(prompt, output, step, limits)
-    chosen, rows = jit.run_pool(arrivals, jobs, tables, caps, replicas, least_loaded)
-    return _result(arrivals, jobs, chosen, rows)
-
-
-def _compiled(prompt: IntArray, output: IntArray, step: StepTime, limits: EngineLimits) -> tuple[Jobs, Tables, Caps]:
-    """Requests, step times and limits as the compiled loops take them."""
-    from . import _engine_jit as jit
-
-    done, target, preempted = (np.zeros(len(prompt), np.int64) for _ in range(3))
-    following, first, finish = (np.full(len(prompt), jit.NONE, np.int64) for _ in range(3))
-    jobs = jit.Jobs(prompt, output, done, target, following, first, finish, preempted)
-    tables = jit.Tables(  # copies, because it is compiled for writable arrays only
-        step.decode_base_ps.copy(),
-        step.context_slope_ps.copy(),
-        step.prefill_breaks.copy(),
-        step.prefill_base_ps.copy(),
-        step.prefill_slope_ps.copy(),
-        step.pair_fs,
-    )
-    return jobs, tables, jit.Caps(limits.max_batch, limits.token_budget, limits.kv_blocks, limits.block_tokens)
+    """Lay out tables and state (see `_columns`), run the compiled loop, read off what happened."""
+    requests = _requests(arrivals, prompt, output)
+    decode = np.stack([step.decode_base_ps, step.context_slope_ps])
+    prefill = np.stack([step.prefill_breaks, step.prefill_base_ps, step.prefill_slope_ps])
+    batch, block = limits.max_batch, limits.block_tokens
+    heaps, hists, fresh = (np.zeros(shape, np.int64) for shape in ((replicas, 2, batch), (replicas, block), batch))
+    sizes = (len(prompt), decode.shape[1], prefill.shape[1], step.pair_fs)
+    engine = (batch, limits.token_budget, limits.kv_blocks, block)
+    numbers = np.array([*sizes, *engine, replicas, least_loaded, concurrency], np.int64)
+    states = _idle(replicas, limits.kv_blocks)
+    loop(requests, decode, prefill, states, heaps, hists, fresh, numbers)
+    return _result(requests, states)
 
 
-def _result(arrivals: IntArray, jobs: Jobs, chosen: IntArray, rows: IntArray) -> EngineRun:
-    from . import _engine_jit as jit
+def _requests(arrivals: IntArray, prompt: IntArray, output: IntArray) -> IntArray:
+    table = np.zeros((at.JOB_ROWS, len(prompt)), np.int64)
+    table[[at.ARRIVAL, at.PROMPT, at.OUTPUT]] = arrivals, prompt, output
+    table[[at.FOLLOWING, at.FIRST, at.FINISH]] = at.NONE
+    return table
 
-    if rows[:, jit.ERROR].any():
+
+def _idle(replicas: int, kv_blocks: int) -> IntArray:
+    states = np.zeros((replicas, at.WIDTH), np.int64)
+    states[:, at.FREE] = kv_blocks
+    states[:, [at.PARTIAL, at.HEAD, at.TAIL]] = at.NONE
+    states[:, at.NEXT] = at.NEVER
+    return states
+
+
+def _result(requests: IntArray, states: IntArray) -> EngineRun:
+    if states[:, at.ERROR].any():
         hint = "rebase the arrivals, or check units"
         raise KernelError(fault("arrivals_ps", "simulated time passes 100 days", hint))
-    total = [int(value) for value in rows.sum(axis=0)]
-    batch_ps = total[jit.BATCH_S] * 10**12 + total[jit.BATCH_PS]
-    sums = (total[jit.STEPS], total[jit.DTOK], total[jit.PTOK], batch_ps)
-    busy = rows[:, jit.BUSY].copy()
-    return EngineRun(arrivals, jobs.output, jobs.first, jobs.finish, jobs.preempted, chosen, busy, *sums)
+    total = {column: int(states[:, column].sum()) for column in (at.STEPS, at.DTOK, at.PTOK, at.BATCH_S, at.BATCH_PS)}
+    return EngineRun(
+        arrivals_ps=requests[at.ARRIVAL],
+        output_tokens=requests[at.OUTPUT],
+        first_token_ps=requests[at.FIRST],
+        finish_ps=requests[at.FINISH],
+        preemptions=requests[at.PREEMPTED],
+        replica=requests[at.CHOSEN],
+        busy_ps=states[:, at.BUSY].copy(),
+        steps=total[at.STEPS],
+        decode_tokens=total[at.DTOK],
+        prefill_tokens=total[at.PTOK],
+        batch_ps=total[at.BATCH_S] * 10**12 + total[at.BATCH_PS],
+    )
 
 
 def _check_fit(arrivals: IntArray, prompt: IntArray, output: IntArray, step: StepTime, limits: EngineLimits) -> None:

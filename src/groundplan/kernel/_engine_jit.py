@@ -1,4 +1,4 @@
-"""Compiled batching engines behind one router; imported on first use only, because it loads numba.
+"""Batching engines behind one router, to be compiled; imported for that only, because it loads numba.
 
 The state of a replica is a row of integers (columns below), a heap of running sequences by (finish step, request), and
 a histogram of context lengths modulo the block size, shifted by the step number so that it stands still while all grow.
@@ -8,22 +8,28 @@ and committed at its end; an arrival cuts a running decode segment at the next s
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
-from numba import njit
+from numba import carray, njit
 
 from ._check import HORIZON_PS, IntArray
 
-# STEP steps ended so far; END, K end and steps of the segment; GROW its decodes; DEC decoding sequences, CTX their
-# cached tokens; FREE blocks; HEAP its size; PARTIAL the request being prefilled, PARTIAL_DONE its tokens so far; HEAD
-# and TAIL of the queue; LOAD requests outstanding; then totals: the integral of the batch is BATCH_S s + BATCH_PS ps.
-STEP, END, K, GROW, DEC, CTX, FREE, HEAP, PARTIAL, PARTIAL_DONE, HEAD, TAIL, LOAD, ACTIVE = range(14)
-BUSY, STEPS, DTOK, PTOK, BATCH_S, BATCH_PS, ERROR, WIDTH = range(14, 22)
+# isort: off
+from ._columns import (
+    ACTIVE, ARRIVAL, BATCH, BATCH_PS, BATCH_S, BLOCK, BLOCKS, BUDGET, BUSY, CHOSEN, CONCURRENCY, CTX, DEC, DONE,
+    DTOK, END, ENTRIES, ERROR, FINISH, FIRST, FOLLOWING, FREE, GROW, HEAD, HEAP, JOB_ROWS, K, LEAST_LOADED, LOAD,
+    NEVER, NEXT, NONE, OUTPUT, PAIR_FS, PARTIAL, PARTIAL_DONE, PIECES, PREEMPTED, PROMPT, PTOK, REPLICAS, REQUESTS,
+    SIZES, START, STEP, STEPS, TAIL, TARGET, WIDTH,
+)  # fmt: skip
+# isort: on
+
 PS_PER_S = 1_000_000_000_000
 SAFE_PS = 5e17  # a segment times its batch; HORIZON_PS plus this is still below 2^63
-NEVER = np.iinfo(np.int64).max
-NONE = -1
+Pointer = Any
+"""To int64s."""
+
+inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]
+"""Part of a loop: no Python calls it, and without a way in for Python it compiles in less time."""
 
 
 class Tables(NamedTuple):
@@ -68,7 +74,7 @@ class Replica(NamedTuple):
     hist: IntArray
 
 
-@njit(cache=True)
+@inner
 def _push(keys: IntArray, ids: IntArray, size: int, key: int, who: int) -> None:
     """Add (key, who) to the binary heap of ``size`` entries."""
     at = size
@@ -81,7 +87,7 @@ def _push(keys: IntArray, ids: IntArray, size: int, key: int, who: int) -> None:
     ids[at] = who
 
 
-@njit(cache=True)
+@inner
 def _remove(keys: IntArray, ids: IntArray, size: int, at: int) -> None:
     """Remove entry ``at`` from the heap of ``size`` entries: the last one takes its place, then moves up or down."""
     last = size - 1
@@ -106,49 +112,59 @@ def _remove(keys: IntArray, ids: IntArray, size: int, at: int) -> None:
     ids[at] = who
 
 
-@njit(cache=True)
+@inner
 def _blocks_of(tokens: int, block: int) -> int:
     return (tokens + block - 1) // block
 
 
-@njit(cache=True)
+@inner
 def _series(base: int, slope: int, context: int, batch: int, k: int) -> int:
     """Time of k decode steps: base + slope * context, the context growing by ``batch`` a step."""
     return k * (base + slope * context) + slope * batch * (k * (k - 1) // 2)
 
 
-@njit(cache=True)
+@inner
 def _decode_ps(tables: Tables, row: IntArray, k: int) -> int:
     """Time of the first k steps of the replica's decode segment."""
     batch = row[GROW]
     return _series(tables.base[batch], tables.slope[batch], row[CTX], batch, k)
 
 
-@njit(cache=True)
+@inner
+def _before(at: int, block: int) -> int:
+    """The context length modulo the block size that opens a block one step later: no division, which costs most."""
+    return at - 1 if at > 0 else block - 1
+
+
+@inner
 def _blocks_grown(hist: IntArray, step: int, k: int, batch: int, block: int) -> int:
     """Blocks that decode steps 1..k-1 after ``step`` open (step 0 was paid when the segment was planned)."""
     count = k - 1
     total = (count // block) * batch
-    for j in range(1, 1 + count % block):
-        total += hist[-(step + j) % block]
+    at = -step % block
+    for _ in range(count % block):
+        at = _before(at, block)
+        total += hist[at]
     return total
 
 
-@njit(cache=True)
+@inner
 def _steps_in_free(hist: IntArray, step: int, free: int, batch: int, most: int, block: int) -> int:
     """Largest k <= most such that decode steps 1..k-1 after ``step`` fit in the free blocks."""
     cycles = min(free // batch, (most - 1) // block)
     k = 1 + cycles * block
     free -= cycles * batch
+    at = -step % block
     while k < most:
-        free -= hist[-(step + k) % block]
+        at = _before(at, block)
+        free -= hist[at]
         if free < 0:
             break
         k += 1
     return k
 
 
-@njit(cache=True)
+@inner
 def _enter(rep: Replica, caps: Caps, cached: int, step: int) -> None:
     """A sequence with ``cached`` tokens decodes from ``step`` on."""
     rep.row[DEC] += 1
@@ -156,7 +172,7 @@ def _enter(rep: Replica, caps: Caps, cached: int, step: int) -> None:
     rep.hist[(cached - step) % caps.block] += 1
 
 
-@njit(cache=True)
+@inner
 def _leave(rep: Replica, caps: Caps, cached: int) -> None:
     """A decoding sequence with ``cached`` tokens leaves: its blocks go free."""
     rep.row[DEC] -= 1
@@ -165,7 +181,17 @@ def _leave(rep: Replica, caps: Caps, cached: int) -> None:
     rep.hist[(cached - rep.row[STEP]) % caps.block] -= 1
 
 
-@njit(cache=True)
+@inner
+def _latest(ids: IntArray, size: int) -> int:
+    """Where the largest of the first ``size`` ids stands."""
+    best = 0
+    for at in range(1, size):
+        if ids[at] > ids[best]:
+            best = at
+    return best
+
+
+@inner
 def _drop_youngest(rep: Replica, caps: Caps, jobs: Jobs) -> None:
     """Preempt the youngest sequence: it returns to the head of the queue, to be recomputed with its tokens so far."""
     row = rep.row
@@ -174,7 +200,7 @@ def _drop_youngest(rep: Replica, caps: Caps, jobs: Jobs) -> None:
         row[FREE] += _blocks_of(jobs.target[who], caps.block)
         row[PARTIAL] = NONE
     else:
-        at = int(np.argmax(rep.ids[: row[HEAP]]))
+        at = _latest(rep.ids, row[HEAP])
         who = rep.ids[at]
         jobs.done[who] = jobs.output[who] - (rep.keys[at] - row[STEP])
         _remove(rep.keys, rep.ids, row[HEAP], at)
@@ -187,7 +213,7 @@ def _drop_youngest(rep: Replica, caps: Caps, jobs: Jobs) -> None:
     row[HEAD] = who
 
 
-@njit(cache=True)
+@inner
 def _admit(rep: Replica, caps: Caps, jobs: Jobs) -> bool:
     """Start to prefill the head of the queue if a slot and the blocks of its whole prompt are there."""
     row = rep.row
@@ -208,7 +234,7 @@ def _admit(rep: Replica, caps: Caps, jobs: Jobs) -> bool:
     return True
 
 
-@njit(cache=True)
+@inner
 def _prefill(rep: Replica, caps: Caps, jobs: Jobs, fresh: IntArray) -> tuple[int, int, int]:
     """Spend the step's spare token budget on prefill: tokens, query-key pairs, and how many prompts it completes."""
     row = rep.row
@@ -231,7 +257,7 @@ def _prefill(rep: Replica, caps: Caps, jobs: Jobs, fresh: IntArray) -> tuple[int
     return tokens, pairs, completed
 
 
-@njit(cache=True)
+@inner
 def _plan_decode(rep: Replica, caps: Caps, tables: Tables) -> None:
     """A segment of decode steps until the next finish, or until the blocks run out."""
     row = rep.row
@@ -244,7 +270,20 @@ def _plan_decode(rep: Replica, caps: Caps, tables: Tables) -> None:
     row[END] += _decode_ps(tables, row, k)
 
 
-@njit(cache=True)
+@inner
+def _piece(breaks: IntArray, tokens: int) -> int:
+    """The last piece that starts at ``tokens`` or before."""
+    low, high = 0, len(breaks) - 1
+    while low < high:
+        mid = (low + high + 1) >> 1
+        if breaks[mid] <= tokens:
+            low = mid
+        else:
+            high = mid - 1
+    return low
+
+
+@inner
 def _plan_mixed(
     rep: Replica, caps: Caps, tables: Tables, jobs: Jobs, work: tuple[int, int, int], fresh: IntArray
 ) -> None:
@@ -252,7 +291,7 @@ def _plan_mixed(
     row = rep.row
     tokens, pairs, completed = work
     batch = row[GROW]
-    piece = np.searchsorted(tables.breaks, tokens + batch, side="right") - 1
+    piece = _piece(tables.breaks, tokens + batch)
     dense = tables.prefill_base[piece] + tables.prefill_slope[piece] * (tokens + batch - tables.breaks[piece])
     row[K] = 1
     row[END] += max(tables.base[batch], dense) + tables.slope[batch] * row[CTX] + pairs * tables.pair_fs // 1000
@@ -264,7 +303,7 @@ def _plan_mixed(
         _enter(rep, caps, jobs.target[who], row[STEP] + 1)
 
 
-@njit(cache=True)
+@inner
 def _plan(rep: Replica, caps: Caps, tables: Tables, jobs: Jobs, fresh: IntArray) -> None:
     """Start the next segment at time row[END]; the replica goes idle when there is nothing to do."""
     row = rep.row
@@ -284,15 +323,15 @@ def _plan(rep: Replica, caps: Caps, tables: Tables, jobs: Jobs, fresh: IntArray)
         row[ERROR] = 1
 
 
-@njit(cache=True)
-def _commit(rep: Replica, start: int, caps: Caps, jobs: Jobs) -> None:
+@inner
+def _commit(rep: Replica, caps: Caps, jobs: Jobs) -> None:
     """End the segment: grow the contexts, release what finished, add up the totals."""
     row = rep.row
     k = row[K]
     if k == 0:
         return
     batch = row[GROW]
-    spent = row[END] - start
+    spent = row[END] - row[START]
     running = row[HEAP] + (1 if row[PARTIAL] != NONE else 0)
     area = row[BATCH_PS] + running * spent
     row[BATCH_S] += area // PS_PER_S
@@ -312,7 +351,7 @@ def _commit(rep: Replica, start: int, caps: Caps, jobs: Jobs) -> None:
         _leave(rep, caps, jobs.prompt[who] + jobs.output[who] - 1)
 
 
-@njit(cache=True)
+@inner
 def _queue(row: IntArray, jobs: Jobs, who: int) -> None:
     """Append a request to the replica's queue."""
     if row[HEAD] != NONE:
@@ -323,8 +362,8 @@ def _queue(row: IntArray, jobs: Jobs, who: int) -> None:
     row[LOAD] += 1
 
 
-@njit(cache=True)
-def _offer(rep: Replica, start: int, now: int, who: int, caps: Caps, tables: Tables, jobs: Jobs) -> None:
+@inner
+def _offer(rep: Replica, now: int, who: int, caps: Caps, tables: Tables, jobs: Jobs) -> None:
     """Queue an arrival; wake an idle replica, or cut its decode segment at the first boundary not before ``now``."""
     row = rep.row
     waiting = row[HEAD] != NONE
@@ -336,15 +375,15 @@ def _offer(rep: Replica, start: int, now: int, who: int, caps: Caps, tables: Tab
         low, high = 1, row[K]
         while low < high:
             mid = (low + high) >> 1
-            if start + _decode_ps(tables, row, mid) >= now:
+            if row[START] + _decode_ps(tables, row, mid) >= now:
                 high = mid
             else:
                 low = mid + 1
         row[K] = low
-        row[END] = start + _decode_ps(tables, row, low)
+        row[END] = row[START] + _decode_ps(tables, row, low)
 
 
-@njit(cache=True)
+@inner
 def _least_loaded(rows: IntArray) -> int:
     best = 0
     for r in range(1, len(rows)):
@@ -353,61 +392,111 @@ def _least_loaded(rows: IntArray) -> int:
     return best
 
 
-@njit(cache=True)
+class Pool(NamedTuple):
+    """Everything of a run: the table of requests and its rows, tables, limits, and the state of every replica."""
+
+    requests: IntArray
+    jobs: Jobs
+    tables: Tables
+    caps: Caps
+    rows: IntArray
+    heaps: IntArray
+    hists: IntArray
+    fresh: IntArray
+
+
+@inner
+def _pool(
+    requests: Pointer,
+    decode: Pointer,
+    prefill: Pointer,
+    rows: Pointer,
+    heaps: Pointer,
+    hists: Pointer,
+    fresh: Pointer,
+    sizes: IntArray,
+) -> Pool:
+    table = carray(requests, (JOB_ROWS, sizes[REQUESTS]))
+    work = table[PROMPT], table[OUTPUT], table[DONE], table[TARGET]
+    jobs = Jobs(*work, table[FOLLOWING], table[FIRST], table[FINISH], table[PREEMPTED])
+    steps, pieces = carray(decode, (2, sizes[ENTRIES])), carray(prefill, (3, sizes[PIECES]))
+    tables = Tables(steps[0], steps[1], pieces[0], pieces[1], pieces[2], sizes[PAIR_FS])
+    caps = Caps(sizes[BATCH], sizes[BUDGET], sizes[BLOCKS], sizes[BLOCK])
+    states = carray(rows, (sizes[REPLICAS], WIDTH))
+    heap, hist = carray(heaps, (sizes[REPLICAS], 2, caps.batch)), carray(hists, (sizes[REPLICAS], caps.block))
+    return Pool(table, jobs, tables, caps, states, heap, hist, carray(fresh, (caps.batch,)))
+
+
+@inner
+def _replica(pool: Pool, r: int) -> Replica:
+    return Replica(pool.rows[r], pool.heaps[r, 0], pool.heaps[r, 1], pool.hists[r])
+
+
+@inner
+def _advance(pool: Pool, r: int, until: int) -> None:
+    """Run a replica through every segment that ends before ``until``."""
+    rep = _replica(pool, r)
+    row = rep.row
+    while row[NEXT] < until and not row[ERROR]:
+        _commit(rep, pool.caps, pool.jobs)
+        row[START] = row[END]
+        _plan(rep, pool.caps, pool.tables, pool.jobs, pool.fresh)
+        row[NEXT] = row[END] if row[ACTIVE] else NEVER
+
+
 def run_pool(
-    arrivals: IntArray, jobs: Jobs, tables: Tables, caps: Caps, replicas: int, least_loaded: bool
-) -> tuple[IntArray, IntArray]:
-    """Send every request through ``replicas`` engines; fills ``jobs``, returns the replica of each and the rows."""
-    n = len(arrivals)
-    rows = np.zeros((replicas, WIDTH), np.int64)
-    rows[:, FREE] = caps.blocks
-    for column in (PARTIAL, HEAD, TAIL):
-        rows[:, column] = NONE
-    ends = np.full(replicas, NEVER)
-    starts = np.zeros(replicas, np.int64)
-    keys = np.empty((replicas, caps.batch), np.int64)
-    ids = np.empty((replicas, caps.batch), np.int64)
-    hist = np.zeros((replicas, caps.block), np.int64)
-    fresh = np.empty(caps.batch, np.int64)
-    chosen = np.zeros(n, np.int64)
+    requests: Pointer,
+    decode: Pointer,
+    prefill: Pointer,
+    rows: Pointer,
+    heaps: Pointer,
+    hists: Pointer,
+    fresh: Pointer,
+    numbers: Pointer,
+) -> None:
+    """Send every request through the replicas; fills the table of requests and the states of the replicas.
+
+    Shapes: requests[JOB_ROWS, REQUESTS]; decode[2, ENTRIES] and prefill[3, PIECES], the tables of `StepTime`;
+    rows[REPLICAS, WIDTH]; heaps[REPLICAS, 2, BATCH], hists[REPLICAS, BLOCK], fresh[BATCH]; numbers[SIZES].
+    """
+    sizes = carray(numbers, (SIZES,))
+    pool = _pool(requests, decode, prefill, rows, heaps, hists, fresh, sizes)
+    states, n, replicas = pool.rows, sizes[REQUESTS], sizes[REPLICAS]
     for who in range(n + 1):
-        now = arrivals[who] if who < n else NEVER
+        now = pool.requests[ARRIVAL, who] if who < n else NEVER
         for r in range(replicas):
-            while ends[r] < now:
-                rep = Replica(rows[r], keys[r], ids[r], hist[r])
-                _commit(rep, starts[r], caps, jobs)
-                starts[r] = ends[r]
-                _plan(rep, caps, tables, jobs, fresh)
-                if rows[r, ERROR]:
-                    return chosen, rows
-                ends[r] = rows[r, END] if rows[r, ACTIVE] else NEVER
+            if states[r, NEXT] < now:
+                _advance(pool, r, now)
+                if states[r, ERROR]:
+                    return
         if who < n:
-            r = _least_loaded(rows) if least_loaded else who % replicas
-            chosen[who] = r
-            _offer(Replica(rows[r], keys[r], ids[r], hist[r]), starts[r], now, who, caps, tables, jobs)
-            ends[r] = rows[r, END]
-    return chosen, rows
+            r = _least_loaded(states) if sizes[LEAST_LOADED] else who % replicas
+            pool.requests[CHOSEN, who] = r
+            _offer(_replica(pool, r), now, who, pool.caps, pool.tables, pool.jobs)
+            states[r, NEXT] = states[r, END]
 
 
-@njit(cache=True)
-def run_closed(arrivals: IntArray, jobs: Jobs, tables: Tables, caps: Caps, concurrency: int) -> IntArray:
-    """One engine with ``concurrency`` requests outstanding until all are sent; fills ``arrivals`` and ``jobs``."""
-    n = len(arrivals)
-    row = np.zeros(WIDTH, np.int64)
-    row[FREE] = caps.blocks
-    for column in (PARTIAL, HEAD, TAIL):
-        row[column] = NONE
-    fresh = np.empty(caps.batch, np.int64)
-    keys, ids = np.empty(caps.batch, np.int64), np.empty(caps.batch, np.int64)
-    rep = Replica(row, keys, ids, np.zeros(caps.block, np.int64))
-    sent, start = 0, 0
+def run_closed(
+    requests: Pointer,
+    decode: Pointer,
+    prefill: Pointer,
+    rows: Pointer,
+    heaps: Pointer,
+    hists: Pointer,
+    fresh: Pointer,
+    numbers: Pointer,
+) -> None:
+    """One engine with CONCURRENCY requests outstanding until all are sent; shapes as in `run_pool`."""
+    sizes = carray(numbers, (SIZES,))
+    pool = _pool(requests, decode, prefill, rows, heaps, hists, fresh, sizes)
+    rep, sent = _replica(pool, 0), 0
+    row = rep.row
     row[ACTIVE] = 1
     while row[ACTIVE] and not row[ERROR]:
-        _commit(rep, start, caps, jobs)
-        start = row[END]
-        while sent < n and row[LOAD] < concurrency:
-            arrivals[sent] = start
-            _queue(row, jobs, sent)
+        _commit(rep, pool.caps, pool.jobs)
+        row[START] = row[END]
+        while sent < sizes[REQUESTS] and row[LOAD] < sizes[CONCURRENCY]:
+            pool.requests[ARRIVAL, sent] = row[START]
+            _queue(row, pool.jobs, sent)
             sent += 1
-        _plan(rep, caps, tables, jobs, fresh)
-    return row
+        _plan(rep, pool.caps, pool.tables, pool.jobs, pool.fresh)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from ._check import HORIZON_PS, IntArray, KernelError, arrivals_array, fault, int_array, whole
@@ -30,7 +31,7 @@ def simulate_queue(arrivals_ps: ArrayLike, service_ps: ArrayLike, servers: int) 
     arrivals_ps[n] not decreasing, service_ps[n] >= 0, servers >= 1; anything else raises KernelError. Waiting times
     equal the recursions of Lindley (c = 1) and of Kiefer and Wolfowitz (c > 1) exactly.
     """
-    from ._queues_jit import run_queue
+    from ._machine import run_queue
 
     whole("servers", servers)
     arrivals = arrivals_array("arrivals_ps", arrivals_ps)
@@ -38,7 +39,9 @@ def simulate_queue(arrivals_ps: ArrayLike, service_ps: ArrayLike, servers: int) 
     if len(arrivals) != len(service):
         raise KernelError(fault("service_ps", f"{len(service)} services for {len(arrivals)} arrivals"))
     _check_span(arrivals, sum(service.tolist()) if service.size and _may_overflow(service) else int(service.sum()))
-    return run_queue(arrivals, service, servers)
+    start, sizes = np.empty_like(arrivals), np.array([len(arrivals), servers], np.int64)
+    run_queue(arrivals, service, start, np.zeros(servers, np.int64), sizes)
+    return start
 
 
 def simulate_batch_queue(
@@ -49,14 +52,16 @@ def simulate_batch_queue(
     service_ps_by_batch[b]: time of a batch of b, b = 1..max_batch, not decreasing; entry 0 is unused and must be 0.
     It never waits for a batch to fill. Raises KernelError for tables that are too short or fall, and bad arrivals.
     """
-    from ._queues_jit import run_batch_queue
+    from ._machine import run_batch_queue
 
     whole("servers", servers)
     whole("max_batch", max_batch)
     arrivals = arrivals_array("arrivals_ps", arrivals_ps)
     table = batch_table("service_ps_by_batch", service_ps_by_batch, max_batch)
     _check_span(arrivals, int(table[max_batch]) * len(arrivals))
-    start, batch = run_batch_queue(arrivals, table, max_batch, servers)
+    start, batch = np.empty_like(arrivals), np.empty_like(arrivals)
+    sizes = np.array([len(arrivals), servers, max_batch], np.int64)
+    run_batch_queue(arrivals, table, start, batch, np.zeros(servers, np.int64), sizes)
     return BatchQueueRun(arrivals, start, start + table[batch], batch)
 
 

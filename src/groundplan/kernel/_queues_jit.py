@@ -1,14 +1,18 @@
-"""Compiled queues; imported on first use only, because it loads numba."""
+"""Queues, to be compiled; imported for that only, because it loads numba."""
 
 from __future__ import annotations
 
-import numpy as np
-from numba import njit
+from typing import Any
+
+from numba import carray, njit
 
 from ._check import IntArray
 
+Pointer = Any
+"""To int64s."""
 
-@njit(cache=True)
+
+@njit(error_model="numpy")
 def _replace_least(heap: IntArray, value: int) -> None:
     """Replace the least entry of a binary heap by ``value``."""
     size = len(heap)
@@ -23,34 +27,33 @@ def _replace_least(heap: IntArray, value: int) -> None:
     heap[at] = value
 
 
-@njit(cache=True)
-def run_queue(arrivals: IntArray, service: IntArray, servers: int) -> IntArray:
-    """Start times of a first-come-first-served queue."""
-    free = np.zeros(servers, np.int64)
-    start = np.empty(len(arrivals), np.int64)
-    for i in range(len(arrivals)):
-        start[i] = max(arrivals[i], free[0])
-        _replace_least(free, start[i] + service[i])
-    return start
+def run_queue(arrivals: Pointer, service: Pointer, start: Pointer, free: Pointer, sizes: Pointer) -> None:
+    """Start times of a first-come-first-served queue; sizes = requests, servers; free[servers] starts at 0."""
+    n, servers = carray(sizes, (2,))
+    came, took, begun = carray(arrivals, (n,)), carray(service, (n,)), carray(start, (n,))
+    least = carray(free, (servers,))
+    for i in range(n):
+        begun[i] = max(came[i], least[0])
+        _replace_least(least, begun[i] + took[i])
 
 
-@njit(cache=True)
 def run_batch_queue(
-    arrivals: IntArray, service_by_batch: IntArray, max_batch: int, servers: int
-) -> tuple[IntArray, IntArray]:
-    """Start times and batch sizes of a queue whose servers take up to ``max_batch`` waiting requests when free."""
-    n = len(arrivals)
-    free = np.zeros(servers, np.int64)
-    start = np.empty(n, np.int64)
-    batch = np.empty(n, np.int64)
+    arrivals: Pointer, service_by_batch: Pointer, start: Pointer, batch: Pointer, free: Pointer, sizes: Pointer
+) -> None:
+    """Start times and batch sizes of a queue whose servers take up to the largest batch of what waits when free.
+
+    sizes = requests, servers, largest batch; service_by_batch has one entry more; free[servers] starts at 0.
+    """
+    n, servers, most = carray(sizes, (3,))
+    came, took = carray(arrivals, (n,)), carray(service_by_batch, (most + 1,))
+    begun, together, least = carray(start, (n,)), carray(batch, (n,)), carray(free, (servers,))
     i = 0
     while i < n:
-        now = max(arrivals[i], free[0])
+        now = max(came[i], least[0])
         j = i + 1
-        while j < n and j - i < max_batch and arrivals[j] <= now:
+        while j < n and j - i < most and came[j] <= now:
             j += 1
-        start[i:j] = now
-        batch[i:j] = j - i
-        _replace_least(free, now + service_by_batch[j - i])
+        begun[i:j] = now
+        together[i:j] = j - i
+        _replace_least(least, now + took[j - i])
         i = j
-    return start, batch
