@@ -24,6 +24,7 @@ class Serving(StrEnum):
     VLLM = "vllm"
     SGLANG = "sglang"
     TRTLLM = "trtllm"
+    LOCAL = "local"
 
 
 class Tuning(StrEnum):

@@ -94,8 +94,8 @@ def anchor(deployment: Deployment, catalog: Catalog, runs: Sequence[Run]) -> Anc
         files=tuple(dict.fromkeys(run.file for run in runs)),
         dated=max((run.dated for run in runs if run.dated), default=None),
     )
-    kind = "tpot moe" if deployment.card.transformer().experts else "tpot dense"
-    return Anchored(speed, compared, serving_file().intervals[kind])
+    usual = serving_file().interval("tpot", deployment.engine, moe=deployment.card.transformer().experts > 0)
+    return Anchored(speed, compared, usual)
 
 
 def _model(deployment: Deployment, catalog: Catalog) -> str:

@@ -81,6 +81,10 @@ class ServingFile:
         """Order of engine indices."""
         return tuple(self.engines)
 
+    def interval(self, figure: str, engine: str, *, moe: bool) -> float:
+        """The factor of `rate`, `tpot` or `ttft`; figures of local runtimes have one of their own."""
+        return self.intervals["local" if engine == "local" else f"{figure} {'moe' if moe else 'dense'}"]
+
     def values(self) -> dict[str, float]:
         """Every number by dotted name."""
         found = {name: float(row["value"]) for name, row in self.shared.items()}

@@ -288,7 +288,8 @@ def _point(
     computed = full.tokens - full.decoding + engine.computed(full.decoding)
     flop_use = engine.step_flop(computed, full.pairs) / full.step_s / peak
     draw = _draw(server, catalog, engine, full, workload.output.mean_tokens)
-    spread = anchor.interval_factor or serving_file().intervals["rate moe" if engine.shape.moe_layers else "rate dense"]
+    usual = serving_file().interval("rate", engine.settings.engine, moe=bool(engine.shape.moe_layers))
+    spread = anchor.interval_factor or usual
     return OperatingPoint(
         id=f"{workload.id}@{server.id}/{_name(precision, cut)}-b{full.batch}",
         workload=workload.id,

@@ -23,6 +23,8 @@ class EngineSettings:
     """The same on smaller ones."""
     block_tokens: int = 16
     small_memory_gb: float = 70.0
+    local_max_batch: int = 4
+    """llama.cpp `--parallel` of its server, unless somebody tuned it (from memory of its argument defaults)."""
     tpot_margin_share: float = 0.90
     """The batch is capped where the mean step takes this share of the TPOT level, so that the percentile can hold."""
 
@@ -33,6 +35,8 @@ class EngineSettings:
 
     def batch_cap(self, memory_gb: float) -> int:
         """Sequences that the engine admits at once on an accelerator of this nominal memory."""
+        if self.engine == "local" and self.untuned:
+            return self.local_max_batch
         return self.max_batch if memory_gb >= self.small_memory_gb else self.small_max_batch
 
 

@@ -13,7 +13,7 @@ from groundplan.errors import Issue, SpecError
 from groundplan.spec._base import PositiveCount, Strict
 from groundplan.spec._document import MAX_BYTES
 
-MeasuredEngine = Literal["vllm", "sglang", "trtllm"]
+MeasuredEngine = Literal["vllm", "sglang", "trtllm", "local"]
 Factor = Annotated[float, Field(ge=0.1, le=10)]
 HINT = "write it with `groundplan anchor`"
 

@@ -146,8 +146,8 @@ class LlmWorkload(ServedWorkload):
     output: Lengths
     arrival_cv: float = Field(default=1.0, gt=0, le=5)
     """1: Poisson; above: bursty."""
-    engine: Literal["vllm", "sglang", "trtllm"] = "vllm"
-    """Serving engine; its fixed times differ (docs/accuracy.md)."""
+    engine: Literal["vllm", "sglang", "trtllm", "local"] = "vllm"
+    """Serving engine; its fixed times differ (docs/accuracy.md). ``local``: llama.cpp, Ollama, MLC and their kind."""
     tuning: Literal["default", "tuned"] = "default"
     """tuned: set up for this model and part by somebody who does that; defaults take about 1.7 times the host time."""
     speculation: Speculation | None = None
