@@ -187,7 +187,7 @@ def test_a_name_that_a_server_gives_itself_is_no_other_model():
 
 def test_an_anchors_file_reads_back(tmp_path):
     speed = anchor(deployed(), CATALOG, [run(deployed(), 16, noise=1.07, tool='a "tool"\\')]).speed
-    (tmp_path / "anchors.toml").write_text(anchors_text(speed))
+    (tmp_path / "anchors.toml").write_text(anchors_text([speed]))
     assert read_measured(tmp_path / "anchors.toml") == (speed,)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from groundplan.catalog import Catalog
 from groundplan.cli._errors import print_json
-from groundplan.cli._estimate import server_of
+from groundplan.cli._estimate import OptionError, server_of
 from groundplan.cli._folder import OutputError, check_file, write_file
 from groundplan.cli._tables import console, table
 from groundplan.errors import Issue
@@ -31,18 +31,27 @@ class Asked:
     tuning: Any
 
 
-def anchor_files(files: Sequence[Path], asked: Asked, out: Path | None, *, force: bool, as_json: bool) -> None:
+def asked_of(model: str | None, hardware: str | None, *rest: Any) -> Asked | None:
+    """What the options name; None where they name nothing, OptionError where they name half."""
+    if model is None and hardware is None:
+        return None
+    if model is None or hardware is None:
+        missing = "--model" if model is None else "--on"
+        raise OptionError(Issue("option", missing, "is not given", "name both the model and what it ran on"))
+    return Asked(model, hardware, *rest)
+
+
+def anchor_files(files: Sequence[Path], asked: Asked | None, out: Path | None, *, force: bool, as_json: bool) -> None:
     """Compare result files of one deployment with the model; write the anchors file where one is named."""
-    if out is not None:
-        check_file(out)
-        if out.exists() and not force:
-            hint = "--force replaces it; `measured` of a factory file may name several"
-            raise OutputError(Issue("exists", str(out), "is there already", hint))
+    checked_out(out, force=force)
+    if asked is None or not files:
+        hint = "give result files, --model and --on"
+        raise OptionError(Issue("option", "anchor", "needs the results of a deployment, and what ran on what", hint))
     runs = [run for file in files for run in read_results(file)]
-    deployment, catalog = _deployment(asked)
+    deployment, catalog = deployment_of(asked)
     found = anchor(deployment, catalog, runs)
     if out is not None:
-        write_file(out, anchors_text(found.speed))
+        write_file(out, anchors_text([found.speed]))
         print(f"wrote {out}; next: name it under `measured` in a factory file", file=sys.stderr)
     if as_json:
         print_json(_content(found))
@@ -50,7 +59,18 @@ def anchor_files(files: Sequence[Path], asked: Asked, out: Path | None, *, force
         _show(found, deployment)
 
 
-def _deployment(asked: Asked) -> tuple[Deployment, Catalog]:
+def checked_out(out: Path | None, *, force: bool) -> None:
+    """OutputError for an anchors file that cannot be written, or is there already."""
+    if out is None:
+        return
+    check_file(out)
+    if out.exists() and not force:
+        hint = "--force replaces it; `measured` of a factory file may name several"
+        raise OutputError(Issue("exists", str(out), "is there already", hint))
+
+
+def deployment_of(asked: Asked) -> tuple[Deployment, Catalog]:
+    """The deployment, and the catalogue with its model; the project's errors for names that are unknown."""
     catalog, name = Catalog.default(), asked.model
     if name.endswith(".json"):
         own = read_model(name)

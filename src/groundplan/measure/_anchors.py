@@ -1,23 +1,32 @@
-"""The anchors file: one [[measured]] table, as a factory file names it."""
+"""The anchors file: [[measured]] tables, as a factory file names it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from groundplan.spec import MeasuredSpeed
 
-HEAD = "# Measured by you: a factory file names this file under `measured`. Written by `groundplan anchor`.\n"
+FOOT = "a factory file names this file under `measured`. Written by `groundplan anchor`.\n"
 
 
-def anchors_text(speed: MeasuredSpeed) -> str:
-    """TOML text that `groundplan.spec.read_measured` reads back to the same row."""
-    lines = [f"{key} = {_toml(value)}" for key, value in speed if value is not None]
-    return "\n".join([HEAD, "[[measured]]", *lines, ""])
+def anchors_text(speeds: Sequence[MeasuredSpeed]) -> str:
+    """TOML text that `groundplan.spec.read_measured` reads back to the same rows; all measured, or all of tables."""
+    origin = "Measured by you" if speeds[0].tables is None else "From another tool's tables, not measured by you"
+    return "\n".join([f"# {origin}: {FOOT}", *(line for speed in speeds for line in _row(speed))])
+
+
+def _row(speed: MeasuredSpeed) -> Iterator[str]:
+    yield "[[measured]]"
+    yield from (f"{key} = {_toml(value)}" for key, value in speed.model_dump(exclude_none=True).items())
+    yield ""
 
 
 def _toml(value: object) -> str:
     if isinstance(value, date):
         return value.isoformat()
-    # Texts, numbers and lists of texts are spelled alike in JSON and TOML.
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + " }"
+    # Texts, numbers, truth and lists of texts are spelled alike in JSON and TOML.
     return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)

@@ -33,6 +33,10 @@ STEADY_ROUNDS = 4.0
 """A run of fewer requests for each one in flight is mostly ramp: its rate is not that of a steady load."""
 
 
+Times = tuple[tuple[float, Parts], ...]
+"""Measured seconds of one point, each with its prediction."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compared:
     """One load: what was measured, what was predicted."""
@@ -54,7 +58,7 @@ class Compared:
         return self.run.output_tokens_per_s * self.loop.token.at(1.0, 1.0)
 
     @property
-    def times(self) -> tuple[tuple[float, Parts], ...]:
+    def times(self) -> Times:
         """Measured seconds and their prediction."""
         tpot = (self.run.tpot_ms / 1e3, self.loop.tpot)
         return (tpot,) if self.rate_ratio is None else (tpot, (1.0 / self.run.output_tokens_per_s, self.loop.token))
@@ -73,13 +77,14 @@ class Anchored:
 def anchor(deployment: Deployment, catalog: Catalog, runs: Sequence[Run]) -> Anchored:
     """Compare each run with the shipped model and fit the factors; ResultError where one is of another deployment."""
     compared = tuple(_compared(deployment, catalog, run) for run in runs)
-    level, fixed = (round(factor, DIGITS) for factor in fitted(compared))
-    left = spread(compared, level, fixed)
+    times = [one.times for one in compared]
+    level, fixed = (round(factor, DIGITS) for factor in fitted(times))
+    left = spread(times, level, fixed)
     if left > MOST_SPREAD:
         what = f"the points scatter by a factor of {left:.2g} about any one model of {deployment.name}"
         Node(None, ", ".join(run.where for run in runs)).refuse(what, "give the results of one deployment")
     speed = MeasuredSpeed(
-        model=_model(deployment, catalog),
+        model=model_id(deployment, catalog),
         accelerator=deployment.server.accelerator or deployment.server.id,
         engine=deployment.engine,
         tuning=deployment.tuning,
@@ -98,14 +103,14 @@ def anchor(deployment: Deployment, catalog: Catalog, runs: Sequence[Run]) -> Anc
     return Anchored(speed, compared, usual)
 
 
-def _model(deployment: Deployment, catalog: Catalog) -> str:
+def model_id(deployment: Deployment, catalog: Catalog) -> str:
     """The model without the format that its name may end with."""
     name = catalog.find_model(deployment.card.id)
     return name.id if name else deployment.card.id
 
 
 def _compared(deployment: Deployment, catalog: Catalog, run: Run) -> Compared:
-    place, mine = Node(None, run.where), _model(deployment, catalog)
+    place, mine = Node(None, run.where), model_id(deployment, catalog)
     for name in run.models:
         if (known := catalog.find_model(name)) is not None and known.id != mine:
             place.refuse(f"speaks of {name}, not of {mine}", "name the model that was measured")
@@ -122,9 +127,9 @@ def _compared(deployment: Deployment, catalog: Catalog, run: Run) -> Compared:
     return found
 
 
-def fitted(compared: Sequence[Compared]) -> tuple[float, float]:
-    """Level and fixed factor."""
-    rows = [(parts.work_s / m, parts.fixed_s / m, len(one.times)) for one in compared for m, parts in one.times]
+def fitted(points: Sequence[Times]) -> tuple[float, float]:
+    """Level and fixed factor; times of one point share its weight."""
+    rows = [(parts.work_s / m, parts.fixed_s / m, len(times)) for times in points for m, parts in times]
     weight = np.sqrt([1.0 / shared for *_, shared in rows])
     table = np.array([row[:2] for row in rows]) * weight[:, None]
     ridge = NOISE / APART * np.array([[1.0, -1.0]])
@@ -138,7 +143,7 @@ def fitted(compared: Sequence[Compared]) -> tuple[float, float]:
     return level, level * apart
 
 
-def spread(compared: Sequence[Compared], level: float, fixed: float) -> float:
+def spread(points: Sequence[Times], level: float, fixed: float) -> float:
     """Factor that holds nine in ten of the residuals, were they lognormal; 1 for one point that is met."""
-    errors = [log(m / parts.at(level, fixed)) for one in compared for m, parts in one.times]
+    errors = [log(m / parts.at(level, fixed)) for times in points for m, parts in times]
     return exp(NINETY * sqrt(sum(error**2 for error in errors) / len(errors)))

@@ -1,4 +1,6 @@
-"""A user's own benchmark in place of the shipped constants: which deployment it speaks of, and what it changes.
+"""Speeds from outside in place of the shipped ones: which deployment a row speaks of, and what it changes.
+
+A row is a user's own benchmark, or step times of another tool's tables; a benchmark goes first wherever it speaks.
 
 The model is not replaced but corrected, `level` for all that reads, multiplies or sends and `fixed` for launches,
 start-up times and host work, so that step times, capacity, power, kernel and staffing stay one consistent thing.
@@ -29,6 +31,12 @@ ANCHORED_FACTOR = 1.53
 
 `bench/anchor_weights.py`: 1.48 (times) and 1.53 (rates) of dense models, 1.49 of mixtures; median error 7-10 %.
 """
+TABLE_WEIGHT = 0.5
+"""Weight of the logarithm of what another tool's tables say of a deployment.
+
+Both err, for different reasons. `bench/table_weights.py`, time per token in closed loops, publisher left out, median
+error at weight 0 | 0.5 | 1: dense models 11.5 | 11.8 | 13.8 %, mixtures 15.1 | 10.5 | 13.1 %.
+"""
 READ_SHARES = (
     "weight_read_share", "expert_read_share", "kv_read_share", "gemm_share", "attention_share",
     "latent_attention_share", "link_share", "slow_link_share",
@@ -52,16 +60,28 @@ class Anchor:
 
 
 def anchor_of(engine: Engine, card: ModelCard, catalog: Catalog) -> Anchor:
-    """The anchor of a deployment among the measured speeds of the catalogue."""
+    """The anchor of a deployment among the speeds of the catalogue: measured, else a neighbour's, else of tables."""
     name = catalog.find_model(card.id) if catalog.measured else None
-    mine = [row for row in catalog.measured if name is not None and row.model == name.id]
+    known = [row for row in catalog.measured if name is not None and row.model == name.id]
+    mine = [row for row in known if row.tables is None]
     matched = [row for row in mine if _cell(row) == _cell_of(engine)]
     if matched:
         (row,) = matched
         interval = max(ANCHORED_FACTOR, row.spread_factor)
         return Anchor(row.level_factor, row.fixed_factor, interval, f"measured by you, {', '.join(row.files)}")
     near = [row for row in mine if _place(row) == (engine.chip.id, engine.settings.engine)]
-    return _moved(near, KIN_WEIGHT) if near else Anchor()
+    if near:
+        return _moved(near, KIN_WEIGHT)
+    tables = [row for row in known if row.tables is not None and _cell(row) == _cell_of(engine)]
+    return _of_tables(tables[0], engine) if tables else Anchor()
+
+
+def _of_tables(row: MeasuredSpeed, engine: Engine) -> Anchor:
+    """Part of what another tool's tables say, at an interval no narrower than that of the model by itself."""
+    level, fixed = row.level_factor**TABLE_WEIGHT, row.fixed_factor**TABLE_WEIGHT
+    usual = serving_file().intervals["rate moe" if engine.shape.moe_layers else "rate dense"]
+    said = f"moved by {TABLE_WEIGHT:.0%} of what tables of {row.tool} say, {', '.join(row.files)}"
+    return Anchor(level, fixed, max(usual, row.spread_factor), said)
 
 
 def _moved(rows: Sequence[MeasuredSpeed], weight: float) -> Anchor:
@@ -107,7 +127,7 @@ def check_measured(rows: Sequence[MeasuredSpeed]) -> None:
     now = serving_file().version
     seen: dict[tuple[object, ...], int] = {}
     for index, row in enumerate(rows):
-        if (first := seen.setdefault((row.model, *_cell(row)), index)) != index:
+        if (first := seen.setdefault((row.model, row.tables is None, *_cell(row)), index)) != index:
             what = f"{row.model} on {row.accelerator} is measured in row {first} already, as the same deployment"
             raise wrong(f"measured[{index}]", what, "give all its results to one `groundplan anchor`")
         if row.against != now:

@@ -1,4 +1,4 @@
-"""Speeds that a user measured: how far the shipped model is off for one deployment, with where that comes from."""
+"""Speeds from outside: how far the shipped model is off for one deployment, with where that comes from."""
 
 from __future__ import annotations
 
@@ -10,12 +10,31 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import Field, ValidationError
 
 from groundplan.errors import Issue, SpecError
-from groundplan.spec._base import PositiveCount, Strict
+from groundplan.spec._base import Count, PositiveCount, Strict
 from groundplan.spec._document import MAX_BYTES
 
 MeasuredEngine = Literal["vllm", "sglang", "trtllm", "local"]
 Factor = Annotated[float, Field(ge=0.1, le=10)]
 HINT = "write it with `groundplan anchor`"
+
+
+class TableCells(Strict):
+    """What gates took out of another tool's tables of step times, each step by the first gate that it failed."""
+
+    below_floor_count: Count
+    """Steps faster than the data sheet allows."""
+    unlike_others_count: Count
+    """Steps that no other engine's tables come within a factor of two of."""
+    not_monotone_count: Count
+    """Steps slower than others that do at least as much."""
+    compared: bool
+    """Whether tables of another engine were there to compare with."""
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        others = f"{self.unlike_others_count} unlike other engines" if self.compared else "no other engine to compare"
+        return f"{self.below_floor_count} below the roofline, {others}, {self.not_monotone_count} not monotone"
 
 
 class MeasuredSpeed(Strict):
@@ -40,17 +59,19 @@ class MeasuredSpeed(Strict):
     fixed_factor: Factor
     """The same of launches, start-up times and host work; equal to level_factor where one load was measured."""
     points_count: PositiveCount
-    """Loads that were measured."""
+    """Loads that were measured; steps of the tables that count."""
     spread_factor: Annotated[float, Field(ge=1, le=10)]
     """What is left between the measured points and the corrected model: nine in ten lie within this factor."""
     against: Annotated[str, Field(min_length=1)]
     """Version of the serving model that the factors correct."""
     tool: Annotated[str, Field(min_length=1)]
-    """Load generator that wrote the results."""
+    """Load generator that wrote the results, or the tool whose tables they are."""
     files: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
-    """Names of the result files."""
+    """Names of the result files, or of the tables."""
     dated: date | None = None
     """Day of the latest run; blank where no result states it."""
+    tables: TableCells | None = None
+    """Given where the row is no measurement of yours but comes from another tool's tables; yours overrides it."""
 
 
 def read_measured(path: str | FilePath, where: str = "") -> tuple[MeasuredSpeed, ...]:
