@@ -30,7 +30,7 @@ from groundplan.validation._power_rows import read_power_row
 from groundplan.validation._serving import class_of, predicted
 from groundplan.validation._serving_answers import ANSWERS
 from groundplan.validation._serving_rows import QUANTITIES, Case, read_case
-from groundplan.validation._splits import leave_one_out
+from groundplan.validation._splits import conformal_factor, leave_one_out
 from groundplan.validation._train_memory import MEMORY
 from groundplan.validation._train_rows import Run
 from groundplan.validation._training import Batch, read_runs, value_of
@@ -38,6 +38,8 @@ from groundplan.validation._vision_rows import read_vision_row
 
 Table = tuple[TruthRow, ...]
 Constants = Mapping[str, float]
+Widths = Mapping[tuple[str, str], float]
+"""By publisher and class of rows."""
 
 
 def row_label(row: TruthRow) -> str:
@@ -297,14 +299,31 @@ def training_label(run: Run) -> str:
     return f"{row_label(row)}, {cut}, {float(lay.sequence_tokens):.0f} tokens"
 
 
-def judge_runs(way: str, runs: Sequence[Run], seconds: Sequence[float], profile: Profile) -> Iterator[Judged]:
-    """Records from step times."""
+def unseen_widths(
+    logs: np.ndarray, classes: Sequence[str], sources: Sequence[str], publishers: Sequence[str]
+) -> Widths:
+    """Interval factor of each publisher and class from the rows of the other publishers, where there are any."""
+    kind, source = np.array(classes), np.array(sources)
+    found: dict[tuple[str, str], float] = {}
+    for name, own in leave_one_out(publishers):
+        for one in set(kind[own].tolist()):
+            others = (kind == one) & ~own & np.isfinite(logs)
+            if others.any():
+                found[name, one] = conformal_factor(logs[others], source[others].tolist())
+    return found
+
+
+def judge_runs(
+    way: str, runs: Sequence[Run], seconds: Sequence[float], profile: Profile, widths: Widths | None = None
+) -> Iterator[Judged]:
+    """Records from step times; `widths` in place of those of the release."""
     for run, step_s in zip(runs, seconds, strict=True):
         value, measured = value_of(run, float(step_s)), run.row.figure("value")
         if isinstance(value, Skipped) or not measured or measured <= 0.0:
             continue
         name = "whole_run" if run.row.metric == "time_to_train_min" else run.kind
-        factor = profile.interval_factor(name, assumed=run.assumed)
+        own = (widths or {}).get((run.row.publisher, name), profile.intervals[name])
+        factor = own * (profile.intervals["assumed"] if run.assumed else 1.0)
         tags = (run.kind, str(run.recipe.part.id), str(run.recipe.precision))
         yield Judged(
             way, training_group(run), run.row.source_id, run.row.publisher, run.row.metric, training_label(run),
@@ -368,9 +387,13 @@ def training_sheet(folder: Path, catalog: Catalog) -> Sheet:
     moved = training.anchored(training.Errors(tuple(own), np.log(unseen[steps] / measured)))
     anchored = training.measured_seconds(moved.runs) * np.exp(moved.logs)
     checked = validate("training", path, catalog)
+    widths = unseen_widths(
+        np.log(unseen[steps] / measured), [run.kind for run in own], [run.row.source_id for run in own],
+        [run.row.publisher for run in own],
+    )  # fmt: skip
     judged = [
         *judge_runs(FROZEN, runs, Batch(runs).seconds(profile), profile),
-        *judge_runs(PUBLISHER, runs, unseen, profile),
+        *judge_runs(PUBLISHER, runs, unseen, profile, widths),
         *judge_runs(ACCELERATOR, runs, parts, profile),
         *judge_runs(ANCHOR, moved.runs, anchored, profile),
         *judge_runs("one constant", own, constant_rate(own), profile),
@@ -443,18 +466,21 @@ def control_sheet(folder: Path, catalog: Catalog) -> Sheet:
     values = np.array([one.value for one in control.fitted(table)])
     by_publisher = control.held_out_log_errors(table, [row.row.publisher for row in read])
     by_part = control.held_out_log_errors(table, [row.part.id for row in read])
-    groups = [row.group for row in read]
-    unseen, has = control.anchored(by_publisher, groups)
+    publishers, classes = [row.row.publisher for row in read], [control.stack_class(row.stack) for row in read]
+    unseen, has = control.anchored_by_shares(by_publisher, control.levels_of(read), publishers)
+    widths = unseen_widths(by_publisher, classes, publishers, publishers)
     factors = {one.row.number: one.predicted.high / one.predicted.value for one in checked.scored}
+    unseen_factors = {row.row.number: widths[row.row.publisher, one] for row, one in zip(read, classes, strict=True)}
     kept = {one.row.number for one in checked.scored}
     judged: list[Judged] = []
     for one in checked.scored:
         row = next(row for row in read if row.row.number == one.row.number)
         judged += judge_scored(FROZEN, _stack_group(row.stack), one)
-    for way, logs, mask in (
-        (PUBLISHER, by_publisher, None), (ACCELERATOR, by_part, None), (ANCHOR, unseen, has),
+    for way, logs, mask, widths_of in (
+        (PUBLISHER, by_publisher, None, unseen_factors), (ACCELERATOR, by_part, None, factors),
+        (ANCHOR, unseen, has, factors),
     ):  # fmt: skip
-        judged += _judge_calls(way, table, logs, mask, factors)
+        judged += _judge_calls(way, table, logs, mask, widths_of)
     return Sheet(
         "control", checked.model_version, path.name, len(values), len({row.row.publisher for row in read}), len(read),
         len(checked.rows), len(kept), checked.skipped, tuple(judged),

@@ -26,7 +26,7 @@ class Stack:
     """One family of stacks on a server CPU."""
 
     share: float
-    """Of roofline speed; untuned stacks: of the dense peak, memory time comes on top."""
+    """Of roofline speed; untuned stacks: of the dense peak, with memory time beside it."""
     layer_s: float
     """Launching and gaps of one pass through one layer."""
     call_s: float
@@ -72,16 +72,37 @@ def unified_memory(row: Accelerator) -> bool:
 def call_s(name: str, stack: Stack, host: Host, calls: Calls) -> Floats:
     """Seconds of a call: host work, then launches and kernels, overlapped where the stack launches ahead."""
     slow = np.where(calls.slow_cores, host.slow_factor, 1.0)
-    work = _untuned_s(stack, host, calls) if name in UNTUNED else np.asarray(calls.roofline_s) / stack.share
+    work = np.asarray(calls.roofline_s) / stack.share
+    if name in UNTUNED:
+        work = _untuned_s(stack, host, calls, hidden=0.0 if name in OVERLAPPED else _hidden_share(calls))
     launched = np.asarray(calls.layer_passes) * stack.layer_s * slow
     busy = np.maximum(work, launched) if name in OVERLAPPED else work + launched
     return stack.call_s * slow + busy
 
 
-def _untuned_s(stack: Stack, host: Host, calls: Calls) -> Floats:
-    """General kernels compute and move one after the other."""
+def _untuned_s(stack: Stack, host: Host, calls: Calls, hidden: Floats | float) -> Floats:
+    """General kernels: launched one by one they compute and move in turn; a captured program hides some of either."""
     share = stack.share * np.where(calls.unified, host.unified_factor, 1.0)
-    return np.asarray(calls.compute_s) / share + np.asarray(calls.moving_s) / host.read_share
+    compute, moving = np.asarray(calls.compute_s) / share, np.asarray(calls.moving_s) / host.read_share
+    return compute + moving - hidden * np.minimum(compute, moving)
+
+
+def _hidden_share(calls: Calls) -> Floats:
+    """Of the lesser of computing and moving, what the greater hides where each operator takes the longer of both."""
+    compute, moving = np.asarray(calls.compute_s), np.asarray(calls.moving_s)
+    lesser = np.maximum(np.minimum(compute, moving), 1e-12)
+    return np.clip((compute + moving - calls.roofline_s) / lesser, 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Spreads:
+    """Standard deviations (log) of what calls of one stack have in common: wherever it runs, on one kind of host beyond
+    that, on one part beyond that; and of a call's own."""
+
+    stack: float
+    host: float
+    part: float
+    row: float
 
 
 @dataclass(frozen=True)
@@ -92,6 +113,7 @@ class StackFile:
     stacks: Mapping[str, Stack]
     host: Host
     factors: Mapping[str, float]
+    spreads: Spreads
 
 
 @cache
@@ -102,7 +124,8 @@ def stack_file() -> StackFile:
     factors = {name: float(row["factor"]) for name, row in data["stacks"].items()}
     names = ("slow_factor", "unified_factor", "read_share")
     host = Host(*(float(data["host"][name]) for name in names))
-    return StackFile(str(data["version"]), stacks, host, factors)
+    spreads = Spreads(*(float(data["anchor"][name]) for name in Spreads.__slots__))
+    return StackFile(str(data["version"]), stacks, host, factors, spreads)
 
 
 def _stack(row: Mapping[str, float]) -> Stack:

@@ -9,12 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.catalog import Catalog
-from groundplan.perf.policies import Asked, Calls, Host, Stack, call_s, policy_call
+from groundplan.perf.policies import (
+    Asked,
+    Calls,
+    Host,
+    Stack,
+    call_s,
+    policy_call,
+    slow_cores,
+    unified_memory,
+)
 from groundplan.validation._calibration import Calibration, Column
 from groundplan.validation._control_rows import ControlRow, read_control_row
 from groundplan.validation._fit import Fitted, Floats, Free, fit
 from groundplan.validation._outcome import Predicted, Scored, Skipped
 from groundplan.validation._score import errors
+from groundplan.validation._shares import Levels, anchored_by_shares
 from groundplan.validation._splits import Mask, balanced_weights, conformal_factor, held_out
 from groundplan.validation._table import TruthRow
 
@@ -126,6 +136,14 @@ def anchored(logs: Floats, groups: Sequence[str]) -> tuple[Floats, Mask]:
     return found, has
 
 
+def levels_of(rows: Sequence[ControlRow]) -> Levels:
+    """What rows of a publisher share: a stack, then its kind of host, then the part that it runs on."""
+    hosts = [(slow_cores(row.part), unified_memory(row.part)) for row in rows]
+    stacks = [(row.row.publisher, row.group) for row in rows]
+    parts = [row.part.id for row in rows]
+    return stacks, list(zip(stacks, hosts, strict=True)), list(zip(stacks, parts, strict=True))
+
+
 def calibrate_control(rows: Sequence[TruthRow], catalog: Catalog, report: str | None) -> Calibration:
     """Constants of all stacks; a report scores each source left out: zero-shot, and with one row as anchor."""
     read = [found for row in rows if not isinstance(found := read_control_row(row, catalog), Skipped)]
@@ -146,12 +164,13 @@ def stack_class(stack: str) -> str:
 def _report(table: ControlTable, report: str) -> tuple[tuple[Column, ...], tuple[tuple[str, float], ...]]:
     by_part = report == "leave-one-accelerator-out"
     labels = [row.part.id if by_part else row.row.publisher for row in table.rows]
-    logs, groups = held_out_log_errors(table, labels), [row.group for row in table.rows]
+    logs, levels = held_out_log_errors(table, labels), levels_of(table.rows)
     publishers, classes = (np.array([row.row.publisher for row in table.rows]), _classes(table))
     factors = {name: conformal_factor(logs[classes == name], list(publishers[classes == name])) for name in CLASSES}
     factor = np.array([factors[name] for name in classes])
-    alone, has = anchored(logs, groups)
-    shapes, _ = anchored(log_errors(table, np.array([one.value for one in fitted(table)])), groups)
+    alone, has = anchored_by_shares(logs, levels, publishers.tolist())
+    own = log_errors(table, np.array([one.value for one in fitted(table)]))
+    shapes, _ = anchored_by_shares(own, levels, publishers.tolist())
     said = "accelerator left out" if by_part else "publisher left out"
     columns = [Column("all", f"{said}, zero-shot", errors(_scored(table, logs, factor)))]
     for name in CLASSES:
