@@ -3,7 +3,7 @@
 from groundplan.perf._chip import Chip
 from groundplan.perf._closed_loop import ClosedLoop, Deployment, Parts, closed_loop
 from groundplan.perf._constants import Constants, ServingFile, generation, release_year, serving_file
-from groundplan.perf._room import Room, room
+from groundplan.perf._room import MemoryRule, Room, room
 from groundplan.perf._shape import Formats, formats_of
 from groundplan.perf._speculation import Drafts, drafts_of
 from groundplan.perf._steady import (
@@ -31,6 +31,7 @@ __all__ = [
     "Deployment",
     "Drafts",
     "Formats",
+    "MemoryRule",
     "Parts",
     "Ranks",
     "Refused",

@@ -15,6 +15,7 @@ from groundplan.validation._score import interval
 from groundplan.validation._serving_answers import ANSWERS, Bench, answers
 from groundplan.validation._serving_replay import REPLAYED, best_variant, replayed
 from groundplan.validation._serving_rows import Case, read_case
+from groundplan.validation._split_replay import SPLIT, split_answers
 from groundplan.validation._table import TruthRow
 from groundplan.validation._validate import Kind
 
@@ -46,7 +47,9 @@ def predicted(cases: Sequence[Case], constants: perf.Constants) -> Floats:
     simulated = [i for i, key in enumerate(keys) if key in REPLAYED]
     if closed:
         found[closed] = answers(Bench.of([cases[i] for i in closed]), constants)
+    split = [i for i, key in enumerate(keys) if key in SPLIT]
     found[simulated] = replayed([cases[i] for i in simulated], constants)
+    found[split] = split_answers([cases[i] for i in split], constants)
     for i in (i for i, key in enumerate(keys) if key in ANSWERS and _drafted(cases[i])):
         chosen = replace(cases[i], variants=(best_variant(cases[i], constants),))
         found[i] = answers(Bench.of([chosen]), constants)[0]
@@ -71,5 +74,7 @@ def class_of(case: Case) -> str:
     """Rows that share an interval: by figure, dense or mixture, tails of gaps and local runtimes apart."""
     if case.engine == "local":
         return "local"
+    if case.protocol == "split" and case.quantity == "ttft":
+        return "ttft split"
     tail = case.quantity == "itl" and (case.percentile or MEDIAN) > MEDIAN
     return f"{'tail' if tail else CLASSES[case.quantity]} {'moe' if case.moe else 'dense'}"

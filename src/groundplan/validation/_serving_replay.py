@@ -110,7 +110,7 @@ def _run(case: Case, variant: Variant, c: perf.Constants) -> EngineRun:
     step = perf.step_time(variant.terms, c, case.prompt + case.output / 2.0, batch, budget, variant.drafts)
     if _closed(case):
         count = max(concurrency, min(round(case.waves * concurrency), MOST_REQUESTS))
-        prompt, output = _uniform(case.prompt, case.output, case.spread, count)
+        prompt, output = uniform_lengths(case.prompt, case.output, case.spread, count)
         limits = _limits(variant, prompt, output, batch, budget)
         return simulate_closed(prompt, output, step, limits, concurrency=concurrency)
     count = round(case.requests) if case.requests < MOST_REQUESTS else OPEN_REQUESTS
@@ -159,7 +159,9 @@ def _limits(
 
 
 @lru_cache(maxsize=256)
-def _uniform(prompt: float, output: float, spread: float, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def uniform_lengths(
+    prompt: float, output: float, spread: float, count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Lengths between (1 - spread) and 1 of the longest, of these means."""
     rng = np.random.default_rng(SEED)
     low = 1.0 - spread

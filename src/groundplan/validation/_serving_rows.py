@@ -8,15 +8,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from groundplan.catalog import BITS, Catalog, ModelCard
+from groundplan.catalog import BITS, Catalog, ModelCard, TransformerArch
 from groundplan.errors import CatalogError
 from groundplan.perf import serving as perf
 from groundplan.spec import Speculation
 from groundplan.validation._outcome import Skipped, missing_input, not_in_catalogue, not_modelled
 from groundplan.validation._serving_sources import serving_sources
+from groundplan.validation._serving_split import Split, split_of
 from groundplan.validation._table import TruthRow
 
-Protocol = Literal["offline", "closed", "batch", "static", "single", "open"]
+Protocol = Literal["offline", "closed", "batch", "static", "single", "open", "split"]
 Quantity = Literal["output_rate", "input_rate", "user_rate", "tpot", "itl", "ttft", "e2e"]
 QUANTITIES: Mapping[str, tuple[Quantity, float]] = {
     "output_tok_s_total": ("output_rate", 1.0),
@@ -50,6 +51,8 @@ class Variant:
     replicas: float
     drafts: perf.Drafts | None = None
     """Speculative decoding."""
+    prefill: Variant | None = None
+    """Disaggregated: a worker that prefills, and how many of them; the others decode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +191,8 @@ def _gate(row: TruthRow) -> Skipped | None:
         return not_modelled("faster than its weights can be read")
     if "hosted api" in row.text("accelerator").lower():
         return missing_input("accelerator of a hosted service")
-    if "worker counts incomplete" in notes:
+    if "disaggregated" in notes and split_of(row) is None:
         return missing_input("workers of a disaggregated service")
-    if "disaggregated" in notes:
-        return not_modelled("disaggregated prefill and decode in one row")
     stated = "speculative decoding" in notes and "not stated" not in notes
     if stated and speculation_of(row) is None:
         return missing_input("draft and draft tokens of speculative decoding")
@@ -275,6 +276,8 @@ def _noted(row: TruthRow, name: str) -> float | None:
 def protocol_of(row: TruthRow) -> Protocol | Skipped:
     """How the load was made."""
     notes = row.text("notes")
+    if split_of(row) is not None:
+        return "split"
     if row.text("request_rate").lower() == "inf" or "Offline" in notes:
         return "offline"
     if "SingleStream" in notes:
@@ -324,7 +327,7 @@ class Lengths:
 
 def _asked(row: TruthRow, parts: Parts, protocol: Protocol) -> Lengths | Skipped:
     prompt, output = row.figure("isl"), row.figure("osl")
-    load = 1.0 if "SingleStream" in row.text("notes") else row.figure("concurrency_or_batch")
+    load = 1.0 if "SingleStream" in row.text("notes") else row.figure("concurrency_or_batch") or _split_load(row)
     if "range ratio 0.8" in row.text("notes") and prompt and output:
         mean = (1.0 + MIXED_SHORTEST) / 2.0
         prompt, output = prompt * mean, output * mean
@@ -342,6 +345,12 @@ def _asked(row: TruthRow, parts: Parts, protocol: Protocol) -> Lengths | Skipped
     if prompt is None or output is None:
         return missing_input("prompt and output tokens")
     return Lengths(prompt, output, load or math.inf, requests_of(row) or _requests(prompt, output, protocol))
+
+
+def _split_load(row: TruthRow) -> float | None:
+    """Requests that the decode workers of a disaggregated service run at once."""
+    split = split_of(row)
+    return float(split.decode.batch * split.decode.count) if split else None
 
 
 def _requests(prompt: float, output: float, protocol: Protocol) -> float:
@@ -382,7 +391,8 @@ def untuned(row: TruthRow) -> float:
 def _variants(row: TruthRow, parts: Parts, asked: Lengths, catalog: Catalog) -> Iterator[Variant]:
     engine, arch = engine_of(row), parts.card.transformer()
     row_part = catalog.accelerator(parts.accelerator)
-    count = int(gpus(row) or 0)
+    split = split_of(row)
+    count = int(gpus(row) or 0) if split is None else split.decode.ranks.total
     if count < 1:
         raise perf.Refused("missing-figure", "number of accelerators")
     chip = perf.Chip(row_part, count)
@@ -398,6 +408,9 @@ def _variants(row: TruthRow, parts: Parts, asked: Lengths, catalog: Catalog) -> 
     rule = "share-of-free" if engine == "trtllm" else "share-of-all"
     context = asked.prompt + asked.output / 2.0
     step_tokens, asked_draft = _noted(row, "max_num_batched_tokens") or STEP_TOKENS, speculation_of(row)
+    if split is not None:
+        yield from _split_variants(split, arch, served, asked, rule)
+        return
     for ranks, replicas in _cuts(row, parts, count, engine):
         if arch.heads % ranks.tensor and ranks.tensor > MOST_TENSOR:
             continue
@@ -406,6 +419,20 @@ def _variants(row: TruthRow, parts: Parts, asked: Lengths, catalog: Catalog) -> 
         if found.fits or engine == "local":
             drafts = perf.drafts_of(asked_draft, arch, context, cut, catalog) if asked_draft else None
             yield Variant(perf.terms(arch, context, cut, found.tokens), replicas, drafts)
+
+
+def _split_variants(
+    split: Split, arch: TransformerArch, served: perf.Served, asked: Lengths, rule: perf.MemoryRule
+) -> Iterator[Variant]:
+    """The decode worker, which knows the worker that prefills for it; nothing where one of them does not fit."""
+    context = asked.prompt + asked.output / 2.0
+    made: list[Variant] = []
+    for stage in (split.prefill, split.decode):
+        cut = replace(served, chip=perf.Chip(served.chip.row, stage.ranks.total), ranks=stage.ranks)
+        room = perf.room(arch, asked.prompt + asked.output, cut, rule, STEP_TOKENS)
+        made += [Variant(perf.terms(arch, context, cut, room.tokens), float(stage.count))] if room.fits else []
+    if len(made) == len(("prefill", "decode")):
+        yield replace(made[1], prefill=made[0])
 
 
 def _cuts(row: TruthRow, parts: Parts, count: int, engine: str) -> Iterator[tuple[perf.Ranks, float]]:
