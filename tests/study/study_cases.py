@@ -18,9 +18,10 @@ QUOTE = {"who": "synthetic quote", "kind": "assumed", "confidence": "low"}
 
 
 def starter() -> dict[str, Any]:
-    """The starter's content, free to be edited."""
+    """The starter's content at expected speeds, free to be edited."""
     text = files("groundplan.spec").joinpath("data/starter.yaml").read_text("utf-8")
-    return json.loads(json.dumps(YAML(typ="safe").load(text), default=str))
+    content = json.loads(json.dumps(YAML(typ="safe").load(text), default=str))
+    return {**content, "speed_confidence_share": "expected"}
 
 
 def edited(content: dict[str, Any], **changes: Any) -> dict[str, Any]:

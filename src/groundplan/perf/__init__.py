@@ -1,9 +1,18 @@
 """How fast, in how much memory, with how much power: operating points of every workload kind, and their staffing."""
 
-from groundplan.perf._control import chunk_delay_steps
+from groundplan.perf._control import chunk_delay_steps, latency_limit_ms
 from groundplan.perf._estimate import Estimate, EstimateRow, estimate
+from groundplan.perf._joint import (
+    DEPTHS,
+    Burden,
+    allotted_deviations,
+    deviation,
+    joint_probability,
+    shared_deviations,
+    slowed,
+)
 from groundplan.perf._joint import Pool as SpeedPool
-from groundplan.perf._joint import deviation, joint_probability, shared_deviations, slowed
+from groundplan.perf._measured import ANCHORED_FACTOR
 from groundplan.perf._points import operating_points
 from groundplan.perf._questions import (
     camera_workload,
@@ -20,7 +29,10 @@ from groundplan.perf._train_search import BestMapping, TrainCluster, TrainJob, b
 from groundplan.perf._types import EngineService, OperatingPoint, PerfError, Points, QueueService, Refusal
 
 __all__ = [
+    "ANCHORED_FACTOR",
+    "DEPTHS",
     "BestMapping",
+    "Burden",
     "EngineService",
     "Estimate",
     "EstimateRow",
@@ -33,6 +45,7 @@ __all__ = [
     "StaffingCache",
     "TrainCluster",
     "TrainJob",
+    "allotted_deviations",
     "best_mapping",
     "camera_workload",
     "chat_workload",
@@ -40,6 +53,7 @@ __all__ = [
     "deviation",
     "estimate",
     "joint_probability",
+    "latency_limit_ms",
     "operating_points",
     "reachable_hz",
     "robot_workload",

@@ -25,6 +25,7 @@ from groundplan.problem._pools import Pool, Rental, spare_nodes
 from groundplan.problem._problem import BatchCell, Cell, PowerSite, Problem, TokenCell
 from groundplan.problem._rebuild import rebuilt
 from groundplan.problem._restrict import Choice, Floor, restricted
+from groundplan.problem._speeds import latency_room, planned
 
 __all__ = [
     "BatchCell",
@@ -63,9 +64,11 @@ __all__ = [
     "goals_of",
     "granted",
     "jobs",
+    "latency_room",
     "link_between",
     "most_replicas",
     "network_ms",
+    "planned",
     "rebuilt",
     "restricted",
     "roomy",

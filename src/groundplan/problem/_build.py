@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from math import ceil
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundplan.catalog import Catalog, rules, token_price
-from groundplan.perf import OperatingPoint, Refusal, StaffingCache, staffing
+from groundplan.perf import Points, Refusal, StaffingCache, operating_points, staffing
 from groundplan.plan import PointRow, RefusalRow, StaffingRow, TangentRow
 from groundplan.policy import residency
 from groundplan.problem._calendar import Calendar, calendar_of
@@ -28,8 +28,8 @@ from groundplan.problem._network import link_between, network_ms, share_carried
 from groundplan.problem._pools import Pool, pools, sized
 from groundplan.problem._problem import BatchCell, Cell, PowerSite, Problem, TokenCell
 from groundplan.problem._prune import fewest_tangents, replicas_needed, worth_offering, worth_running
-from groundplan.problem._speeds import planned_points, speed_deviations
-from groundplan.spec import AnyWorkload, Factory, Link, LlmWorkload, LoadedSpec, Rule, Site, TokenOffer
+from groundplan.problem._speeds import Deviations, Way, planned, speed_deviations, way_of
+from groundplan.spec import AnyWorkload, Factory, Link, LlmWorkload, LoadedSpec, Rule, Served, Site, TokenOffer
 
 Progress = Callable[[str], None]
 LEAST_SPLIT = 0.1
@@ -48,13 +48,13 @@ def build(loaded: LoadedSpec, catalog: Catalog, progress: Progress = lambda _: N
         if pair not in there
         for row in _refuse_everywhere(factory, pair, rule, why)
     ]
-    estimates: dict[tuple[str, str], tuple[tuple[OperatingPoint, ...], tuple[Refusal, ...]]] = {}
-    deviations = speed_deviations(factory)
+    expected: dict[tuple[str, str], Points] = {}
     for workload in factory.workloads:
         for server in dict.fromkeys(pool.server.id for pool in found_pools):
             progress(f"speed of {workload.id} on {server}")
-            result = planned_points(workload, catalog.server(server), catalog, deviations)
-            estimates[workload.id, server] = (result.points, result.refusals)
+            expected[workload.id, server] = operating_points(workload, catalog.server(server), catalog)
+    deviations = _deviations(factory, calendar, found_pools, expected)
+    estimates = {key: planned(found, deviations.get(key[0], 0.0)) for key, found in expected.items()}
     cache = StaffingCache()
     staffed: list[StaffingRow] = []
     for commodity in commodities(factory, calendar):
@@ -68,9 +68,28 @@ def build(loaded: LoadedSpec, catalog: Catalog, progress: Progress = lambda _: N
     refusals += _batch_refusals(jobs(factory, calendar), found_pools, estimates)
     offered = {row.point for row in staffed}
     batch = {job.workload.id for job in jobs(factory, calendar)}
-    points = [point.row() for found, _ in estimates.values() for point in found]
+    points = [point.row() for found in estimates.values() for point in found.points]
     points = [row for row in points if row.id in offered or row.workload in batch]
-    return build_from_tables(loaded, catalog, points, staffed, refusals)
+    return build_from_tables(loaded, catalog, points, staffed, refusals, deviations)
+
+
+def _deviations(
+    factory: Factory, calendar: Calendar, found_pools: tuple[Pool, ...], expected: Mapping[tuple[str, str], Points]
+) -> Deviations:
+    """Standard deviations by which each workload is planned slower than expected; none where the file says so."""
+    share = factory.speed_confidence_share
+    if isinstance(share, str):
+        return {}
+    loads: list[tuple[Served, list[Way]]] = []
+    for commodity in commodities(factory, calendar):
+        ways: list[Way] = []
+        for pool in found_pools:
+            way_ms = network_ms(factory, commodity.workload, commodity.origin, pool.site)
+            if way_ms is not None and _closed(factory, calendar, commodity, pool) is None:
+                points = expected[commodity.workload.id, pool.server.id].points
+                ways += [way for point in points if (way := way_of(commodity, pool, point, way_ms)).room > 1.0]
+        loads.append((commodity.workload, ways))
+    return speed_deviations(share, loads)
 
 
 def _refuse_everywhere(factory: Factory, pair: tuple[str, str], rule: str, why: str) -> list[RefusalRow]:
@@ -85,15 +104,15 @@ def _refuse_everywhere(factory: Factory, pair: tuple[str, str], rule: str, why: 
 def _batch_refusals(
     found: Iterable[Job],
     found_pools: tuple[Pool, ...],
-    estimates: dict[tuple[str, str], tuple[tuple[OperatingPoint, ...], tuple[Refusal, ...]]],
+    estimates: Mapping[tuple[str, str], Points],
 ) -> list[RefusalRow]:
     return [
         _refusal(job.workload, job.origin, pool, refusal.rule, refusal.why)
         for job in found
         for pool in found_pools
-        for points, refusals in [estimates[job.workload.id, pool.server.id]]
-        if not points
-        for refusal in refusals[:1]
+        for estimate in [estimates[job.workload.id, pool.server.id]]
+        if not estimate.points
+        for refusal in estimate.refusals[:1]
     ]
 
 
@@ -101,31 +120,38 @@ def _refusal(workload: AnyWorkload, origin: str, pool: Pool, rule: str, why: str
     return RefusalRow(workload=workload.id, origin=origin, site=pool.site.id, server=pool.server.id, rule=rule, why=why)
 
 
+def _closed(factory: Factory, calendar: Calendar, commodity: Commodity, pool: Pool) -> tuple[str, str] | None:
+    """Rule and reason for which a commodity may not reach a pool, whatever its speed."""
+    workload, origin = commodity.workload, commodity.origin
+    law = _law(factory, calendar, workload, pool.site)
+    if not law.allowed.any():
+        return law.rule, law.why
+    if network_ms(factory, workload, origin, pool.site) is None:
+        return "no-link", f"no link leads from {origin} to {pool.site.id}"
+    carried = share_carried(factory, workload, origin, pool.site, commodity.peak_load)
+    if carried < LEAST_SPLIT:
+        why = f"the link from {origin} to {pool.site.id} carries {carried:.0%} of the peak, less than {LEAST_SPLIT:.0%}"
+        return "bandwidth", why
+    return None
+
+
 def staff_pool(
     factory: Factory,
     calendar: Calendar,
     commodity: Commodity,
     pool: Pool,
-    estimate: tuple[tuple[OperatingPoint, ...], tuple[Refusal, ...]],
+    estimate: Points,
     cache: StaffingCache,
 ) -> tuple[list[StaffingRow], list[RefusalRow]]:
     """Staffing rows of one commodity on one pool; when there is none, the first reason."""
     workload, origin = commodity.workload, commodity.origin
-    points, refused = estimate
-    law = _law(factory, calendar, workload, pool.site)
-    if not law.allowed.any():
-        return [], [_refusal(workload, origin, pool, law.rule, law.why)]
+    closed = _closed(factory, calendar, commodity, pool)
     way_ms = network_ms(factory, workload, origin, pool.site)
-    if way_ms is None:
-        why = f"no link leads from {origin} to {pool.site.id}"
-        return [], [_refusal(workload, origin, pool, "no-link", why)]
-    carried = share_carried(factory, workload, origin, pool.site, commodity.peak_load)
-    if carried < LEAST_SPLIT:
-        why = f"the link from {origin} to {pool.site.id} carries {carried:.0%} of the peak, less than {LEAST_SPLIT:.0%}"
-        return [], [_refusal(workload, origin, pool, "bandwidth", why)]
+    if closed is not None or way_ms is None:
+        return [], [_refusal(workload, origin, pool, *(closed or ("no-link", "")))]
     rows: list[tuple[PointRow, StaffingRow]] = []
-    reasons = [(r.rule, r.why) for r in refused]
-    for point in points:
+    reasons = [(r.rule, r.why) for r in estimate.refusals]
+    for point in estimate.points:
         row = point.row()
         curve = staffing(workload, point, way_ms, commodity.peak_load / row.capacity_per_s, cache)
         if isinstance(curve, Refusal):
@@ -172,8 +198,12 @@ def build_from_tables(
     points: Iterable[PointRow],
     staffing_rows: Iterable[StaffingRow],
     refusals: Iterable[RefusalRow] = (),
+    speed_deviations: Deviations | None = None,
 ) -> Problem:
-    """Assemble a Problem from given speed tables; law, stock, prices and bounds come from file and catalogue."""
+    """Assemble a Problem from given speed tables; law, stock, prices and bounds come from file and catalogue.
+
+    speed_deviations: standard deviations below expected speed that the tables of a workload stand at.
+    """
     factory = loaded.factory
     calendar = calendar_of(factory)
     found_pools, _ = pools(factory, catalog, calendar)
@@ -202,6 +232,7 @@ def build_from_tables(
         staffing=all_staffing,
         refusals=tuple(sorted(refused, key=lambda row: (row.workload, row.origin, row.site, row.server))),
         refused_moves=refused_moves(factory, catalog, calendar),
+        speed_deviations=speed_deviations or {},
     )
     check_coverage(problem)
     check_money_pump(problem)

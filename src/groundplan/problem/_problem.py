@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -94,6 +95,8 @@ class Problem:
     refused_moves: tuple[MoveRefusalRow, ...] = ()
     grant_usd: float | None = None
     """What may be spent beyond the caps of `budgets`, in whichever plan years; None: nobody asks."""
+    speed_deviations: Mapping[str, float] = field(default_factory=dict)
+    """Standard deviations below expected speed at which a workload is planned; 0 where it is not named."""
 
     @property
     def periods(self) -> int:

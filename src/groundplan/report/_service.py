@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import exp, inf, sqrt
 
-from groundplan.perf import SpeedPool, deviation, joint_probability
+from groundplan.perf import ANCHORED_FACTOR, SpeedPool, deviation, joint_probability, shared_deviations
 from groundplan.plan import PEAK, PointRow, ReplicaRow, StaffingRow
 from groundplan.report._facts import Facts
 from groundplan.report._html import Html, join, table, tag, verdict, warning
 from groundplan.report._words import SPACE, count, figure, percent, whole
-from groundplan.spec import AnyWorkload, ControlWorkload, LlmWorkload, PretrainWorkload, StreamWorkload, VisionWorkload
+from groundplan.spec import (
+    DEFAULT_CONFIDENCE_SHARE,
+    AnyWorkload,
+    ControlWorkload,
+    LlmWorkload,
+    PretrainWorkload,
+    StreamWorkload,
+    VisionWorkload,
+)
 
 # What the plan provides, no more: a token API is the provider's to keep up.
 KEPT = {
@@ -154,18 +162,28 @@ def tightest(facts: Facts) -> list[Margin]:
     return [found[key] for key in sorted(found)]
 
 
-def together_share(facts: Facts, margins: list[Margin]) -> float:
-    """Probability that every pool is at least as fast as its service level asks for."""
-    pools: list[SpeedPool] = []
-    least: list[float] = []
+def _speed_pools(facts: Facts, margins: list[Margin]) -> list[SpeedPool]:
+    """What can be wrong about each pool; one operating point is one thing to be wrong about, wherever it runs."""
+    found = []
     for margin in margins:
         point = facts.points[margin.row.point]
-        low, high = point.error_low_factor, point.error_high_factor
         part = facts.catalog.server(point.server).accelerator or point.server
-        name = f"{margin.row.workload} {margin.row.site} {point.id}"
-        pools.append(SpeedPool(part, point.engine, name, deviation(low, high)))
-        least.append(_least_speed(facts, margin) / sqrt(low * high))
-    return joint_probability(pools, least)
+        found.append(
+            SpeedPool(part, point.engine, point.id, deviation(point.error_low_factor, point.error_high_factor))
+        )
+    return found
+
+
+def together_share(facts: Facts, margins: list[Margin]) -> float:
+    """Probability that every pool is at least as fast as its service level asks for."""
+    least = [_least_speed(facts, margin) / _middle(facts, margin) for margin in margins]
+    return joint_probability(_speed_pools(facts, margins), least)
+
+
+def _middle(facts: Facts, margin: Margin) -> float:
+    """Middle of the interval of a pool's speed, over the speed that is planned."""
+    point = facts.points[margin.row.point]
+    return sqrt(point.error_low_factor * point.error_high_factor)
 
 
 def _least_speed(facts: Facts, margin: Margin) -> float:
@@ -179,11 +197,33 @@ def _least_speed(facts: Facts, margin: Margin) -> float:
     return fast
 
 
-def _counted_on(facts: Facts) -> str:
+def _counted_on(facts: Facts, together: float) -> Html | str:
     share = facts.factory.speed_confidence_share
-    if share is None:
-        return "Speeds are the expected ones: state speed_confidence_share in the file to plan for more."
-    return f"Speeds are planned slower so that all hold with {percent(share)}, whatever part serves them."
+    if isinstance(share, str):
+        return (
+            f"The file asks for expected speeds. To hold together with {percent(DEFAULT_CONFIDENCE_SHARE)}, as is the "
+            "default, pools would be planned at the share of the middle of their interval that the last column says."
+        )
+    asked = f"Speeds are planned below the middle of their interval so that all hold with {percent(share)}."
+    if together >= share:
+        return asked
+    return join([asked, " ", warning("This plan spreads loads over more parts than was allowed for, and stays below.")])
+
+
+def _safety(facts: Facts, margins: list[Margin]) -> tuple[str, list[str]]:
+    """Head and cells of the column of how much slower pools are planned, or would be by default."""
+    if not isinstance(facts.factory.speed_confidence_share, str):
+        return "> Planned at", [f"{percent(1.0 / _middle(facts, margin))} of the middle" for margin in margins]
+    pools = _speed_pools(facts, margins)
+    back = shared_deviations(pools, DEFAULT_CONFIDENCE_SHARE)
+    cells = []
+    for margin, pool in zip(margins, pools, strict=True):
+        cell = percent(exp(-back * pool.deviation))
+        measured = exp(-back * deviation(1.0 / ANCHORED_FACTOR, ANCHORED_FACTOR))
+        language = isinstance(facts.workloads[margin.row.workload], LlmWorkload)
+        helps = language and measured > exp(-back * pool.deviation)
+        cells.append(f"{cell}, {percent(measured)} once measured" if helps else cell)
+    return f"> For {percent(DEFAULT_CONFIDENCE_SHARE)}", cells
 
 
 def staffing(facts: Facts) -> tuple[str, Html]:
@@ -195,25 +235,13 @@ def staffing(facts: Facts) -> tuple[str, Html]:
     held = f"{len(margins) - len(weak)} of {count(len(margins), 'pool')}"
     together = together_share(facts, margins)
     title = f"All service levels hold together with probability {percent(together)}"
-    rows = [
-        [
-            tag("span", facts.workloads[m.row.workload].title, tag("br"), tag("small", f"from {m.row.origin}")),
-            f"{m.row.server}, {m.row.site}",
-            facts.label(m.row.period),
-            whole(m.row.replicas),
-            f"{m.load:.2f}",
-            f"{m.needed:.2f}",
-            percent(m.load / m.row.replicas) if m.row.replicas else "",
-            _holds(m),
-        ]
-        for m in margins
-    ]
+    head, safety = _safety(facts, margins)
+    rows = [[*_margin_cells(facts, m), cell] for m, cell in zip(margins, safety, strict=True)]
     caption = (
         "Each pool in the period in which it has least to spare, at the design peak. Load in replicas' worth; "
         "needed by the staffing curves of the plan file for the service level, network and queueing included. "
         f"{held} would hold even at the slow end of their own interval. The probability that all do draws errors of "
         "the speed model together: pools that share an accelerator or an engine are wrong together. "
-        f"{_counted_on(facts)}"
     )
     heads = [
         "Workload",
@@ -224,8 +252,22 @@ def staffing(facts: Facts) -> tuple[str, Html]:
         "> Needed",
         "> Busy",
         "If speed is at the slow end",
+        head,
     ]
-    return title, table(caption, heads, rows, wide=True)
+    return title, table(join([caption, _counted_on(facts, together)]), heads, rows, wide=True)
+
+
+def _margin_cells(facts: Facts, m: Margin) -> list[object]:
+    return [
+        tag("span", facts.workloads[m.row.workload].title, tag("br"), tag("small", f"from {m.row.origin}")),
+        f"{m.row.server}, {m.row.site}",
+        facts.label(m.row.period),
+        whole(m.row.replicas),
+        f"{m.load:.2f}",
+        f"{m.needed:.2f}",
+        percent(m.load / m.row.replicas) if m.row.replicas else "",
+        _holds(m),
+    ]
 
 
 def _holds(margin: Margin) -> Html:

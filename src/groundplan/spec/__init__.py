@@ -1,7 +1,7 @@
 """The factory file: what a user says about sites, workloads, law, money and dates."""
 
 from groundplan.spec._base import Strict, month_number
-from groundplan.spec._factory import Bucket, Factory, Periods, Profile, SolveSettings
+from groundplan.spec._factory import DEFAULT_CONFIDENCE_SHARE, Bucket, Factory, Periods, Profile, SolveSettings
 from groundplan.spec._law import DataClass, HeldPermit, Rule, RuleForbid, RuleWhen
 from groundplan.spec._load import LoadedSpec, examples_path, load, loads
 from groundplan.spec._measured import MeasuredEngine, MeasuredSpeed, TableCells, read_measured
@@ -51,6 +51,7 @@ from groundplan.spec._work import (
 )
 
 __all__ = [
+    "DEFAULT_CONFIDENCE_SHARE",
     "ON_PREMISE_TIERS",
     "AnalyticsWorkload",
     "AnyWorkload",

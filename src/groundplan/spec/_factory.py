@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from groundplan.spec._base import Count, Id, Month, PositiveCount, Share, Strict
 from groundplan.spec._law import DataClass, HeldPermit, Rule
@@ -54,6 +54,24 @@ class Profile(Strict):
     share_by_bucket: dict[Id, Share]
 
 
+DEFAULT_CONFIDENCE_SHARE = 0.9
+LEAST_CONFIDENCE, MOST_CONFIDENCE = 0.5, 0.99
+
+
+def _number_or_expected(value: object) -> object:
+    """One fault instead of one for each branch of the union."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value == "expected" or (number and LEAST_CONFIDENCE <= float(value) <= MOST_CONFIDENCE):
+        return value
+    raise ValueError(f"give a number from {LEAST_CONFIDENCE} to {MOST_CONFIDENCE}, or the word expected")
+
+
+SpeedConfidence = Annotated[
+    Annotated[float, Field(ge=LEAST_CONFIDENCE, le=MOST_CONFIDENCE)] | Literal["expected"],
+    BeforeValidator(_number_or_expected),
+]
+
+
 class SolveSettings(Strict):
     """When the solver may stop."""
 
@@ -93,9 +111,9 @@ class Factory(Strict):
     measured: tuple[MeasuredSpeed, ...] = Field(default=(), json_schema_extra=or_paths)
     """Speeds that you measured: paths of anchors files (of `groundplan anchor`), or their rows."""
     workloads: tuple[AnyWorkload, ...] = Field(min_length=1)
-    speed_confidence_share: float | None = Field(default=None, ge=0.5, le=0.99)
+    speed_confidence_share: SpeedConfidence = DEFAULT_CONFIDENCE_SHARE
     """Probability with which all service levels are to hold together, given how far speeds may be off; pools are
-    planned as much slower as that asks for. Blank: at expected speeds, and the report says how likely all hold."""
+    planned as much slower as that asks for. `expected`: at the middle of the intervals, for who measures first."""
     purchases: tuple[PurchaseOffer, ...] = ()
     rentals: tuple[RentalOffer, ...] = ()
     token_offers: tuple[TokenOffer, ...] = ()

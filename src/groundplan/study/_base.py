@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from groundplan.catalog import Catalog
 from groundplan.errors import RuleBroken
@@ -41,16 +41,19 @@ class Base:
     points: tuple[PointRow, ...]
     staffing: tuple[StaffingRow, ...]
     refusals: tuple[RefusalRow, ...]
+    speed_deviations: Mapping[str, float] = field(default_factory=dict)
 
     @staticmethod
     def of(loaded: LoadedSpec, catalog: Catalog, progress: Progress) -> tuple[Base, Problem]:
         """Work out speeds once. Raises Infeasible where a load has no way at all."""
         problem = build(loaded, catalog, progress)
-        return Base(loaded, catalog, problem.points, problem.staffing, problem.refusals), problem
+        tables = problem.points, problem.staffing, problem.refusals, problem.speed_deviations
+        return Base(loaded, catalog, *tables), problem
 
     def problem(self, loaded: LoadedSpec) -> Problem:
         """The problem of the same file at other prices."""
-        return build_from_tables(loaded, self.catalog, self.points, self.staffing, self.refusals)
+        tables = self.points, self.staffing, self.refusals, self.speed_deviations
+        return build_from_tables(loaded, self.catalog, *tables)
 
     def planned(self, problem: Problem, loaded: LoadedSpec, floor: Floor | None = None) -> Planned:
         """Solve, and judge. Raises Infeasible, NoPlanFound, and RuleBroken for a plan that `verify` rejects."""

@@ -28,12 +28,15 @@ from groundplan.problem import (
     rebuilt,
 )
 from groundplan.spec import LoadedSpec
+from groundplan.study._expected import NOT_ENOUGH, at_expected_speeds, slowed
 from groundplan.study._obstacles import Ask, Lift, Obstacle, export, law, quoted, room, way
 from groundplan.study._speed import Bench, speed
 
 Progress = Callable[[str], None]
 SECONDS = 55.0
 CHECK_S = 8.0
+SPEEDS_S = 20.0
+"""Of the time, what is kept to see whether expected speeds would do."""
 MOST_TRIED = 6
 MOST_GOOD = 3
 EASED = 2.0
@@ -59,18 +62,42 @@ def diagnose(
     """
     asks = unserved(loaded, catalog.for_file(loaded), problem)
     if not asks:
-        return diagnose_limits(problem, seconds=SECONDS, progress=progress)
-    judge = _Judge(loaded, catalog, problem, tuple(asks), monotonic() + SECONDS)
+        return _too_much(loaded, catalog, problem, progress)
     found: list[list[Candidate]] = []
     for ask in asks:
         progress(f"what stands in the way of {ask.key}")
         found.append(sorted(candidates(ask), key=lambda row: len(row.obstacles)))
+    quick = _faster(loaded, catalog, problem, asks, progress)
+    judge = _Judge(loaded, catalog, problem, tuple(asks), monotonic() + SECONDS - SPEEDS_S * bool(quick))
     rows = _relaxations(found[0], judge, progress) if len(asks) == 1 else _joint(found, judge, progress)
     return Diagnosis(
         conflicts=tuple(_conflict(ask, mine) for ask, mine in zip(asks, found, strict=True)),
-        relaxations=tuple(rows),
+        relaxations=(*quick, *rows),
         ways=tuple(_way(row) for mine in found for row in mine),
     )
+
+
+def _faster(
+    loaded: LoadedSpec, catalog: Catalog, problem: Problem, asks: Sequence[Ask], progress: Progress
+) -> list[Relaxation]:
+    """Expected speeds, where they let the loads that wait be served."""
+    waiting = {ask.workload.id for ask in asks}
+    if waiting.isdisjoint(slowed(problem)):
+        return []
+    row = at_expected_speeds(loaded, catalog, problem, waiting, progress)
+    return [row] if row.enough or not row.least else []
+
+
+def _too_much(loaded: LoadedSpec, catalog: Catalog, problem: Problem, progress: Progress) -> Diagnosis | None:
+    """Limits that cannot all hold; where speeds are planned below expectation, whether that is what is too much."""
+    if not slowed(problem):
+        return diagnose_limits(problem, seconds=SECONDS, progress=progress)
+    found = diagnose_limits(problem, seconds=SECONDS - SPEEDS_S, progress=progress)
+    if found is None:
+        return None
+    named = {limit.id.split("@")[0] for conflict in found.conflicts for limit in conflict.limits}
+    row = at_expected_speeds(loaded, catalog, problem, named, progress)
+    return found.model_copy(update={"relaxations": (row, *found.relaxations)})
 
 
 def unserved(loaded: LoadedSpec, catalog: Catalog, problem: Problem) -> list[Ask]:
@@ -293,8 +320,7 @@ def _words(steps: Sequence[Step], changes: Sequence[Change], *, eased: bool, ver
     parts = [
         f"{' and '.join(lift.text for lift in lifts)}{just} for {row.server} at {row.site}" for row, lifts in steps
     ]
-    after = {True: "", False: " (but then other limits are in the way)", None: " (if that is enough is not known)"}
-    return f"{'; '.join(dict.fromkeys(parts))}: {'; '.join(map(str, changes))}{after[verdict]}"
+    return f"{'; '.join(dict.fromkeys(parts))}: {'; '.join(map(str, changes))}{NOT_ENOUGH[verdict]}"
 
 
 def _eased(change: Change) -> Change:

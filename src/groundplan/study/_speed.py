@@ -9,10 +9,10 @@ from math import log
 
 from groundplan.catalog import Server
 from groundplan.errors import GroundplanError
-from groundplan.perf import OperatingPoint, Refusal, StaffingCache, operating_points, staffing
+from groundplan.perf import OperatingPoint, Points, Refusal, StaffingCache, operating_points, staffing
 from groundplan.policy import export as judge_export
-from groundplan.problem import Change, first_day, rounded_up
-from groundplan.spec import AnyWorkload, ServedWorkload, Site, StreamWorkload
+from groundplan.problem import Change, first_day, latency_room, planned, rounded_up
+from groundplan.spec import AnyWorkload, Served, ServedWorkload, Site, StreamWorkload
 from groundplan.study._obstacles import ASSUMED_RTT_MS, Ask, Lift, Obstacle
 
 FORMATS = ("bf16", "fp8", "int8", "fp4")
@@ -34,6 +34,11 @@ class Bench:
     known: dict[tuple[str, str, float, bool], tuple[Refusal, ...]] = field(default_factory=dict)
     bare: dict[str, dict[str, float]] = field(default_factory=dict)
 
+    def points(self, workload: AnyWorkload, server: Server) -> Points:
+        """Operating points at the speed at which the load is planned."""
+        deviations = self.ask.problem.speed_deviations.get(workload.id, 0.0)
+        return planned(operating_points(workload, server, self.ask.catalog), deviations)
+
     def refusals(
         self, workload: AnyWorkload, server: Server, network_ms: float, *, whole: bool = False
     ) -> tuple[Refusal, ...]:
@@ -47,8 +52,8 @@ class Bench:
         return self.known[key]
 
     def _refusals(self, workload: AnyWorkload, server: Server, network_ms: float, whole: bool) -> Iterator[Refusal]:
-        found = operating_points(workload, server, self.ask.catalog)
-        if not isinstance(workload, ServedWorkload):
+        found = self.points(workload, server)
+        if not isinstance(workload, Served):
             yield from () if found.points else found.refusals or (Refusal("kind", "no operating point"),)
             return
         cache, missed = StaffingCache(), list(found.refusals)
@@ -62,7 +67,10 @@ class Bench:
 
     def unloaded(self, workload: AnyWorkload, server: Server) -> bool:
         """Whether one unit alone is served in time, network left out: quick, and needed for all else."""
-        return bool(operating_points(workload, server, self.ask.catalog).points)
+        found = self.points(workload, server).points
+        return bool(found) and (
+            not isinstance(workload, Served) or any(latency_room(workload, point, 0.0) >= 1.0 for point in found)
+        )
 
 
 def _missed(
