@@ -96,18 +96,37 @@ def _with_fx(*rows: str) -> Catalog:
 def test_all_faults_of_a_table_are_reported_at_once():
     bad = [ROW.format(id=i, currency=c, rate=r, source="epoch") for i, c, r in (("a", "won", 1), ("b", "EUR", -1))]
     with pytest.raises(CatalogError) as caught:
-        _ = _with_fx(*bad).fx_rates
+        _ = _with_fx(*bad).fx_rates.rows
     assert [issue.where for issue in caught.value.issues] == ["fx.toml:a.currency", "fx.toml:b.fx_local_per_usd"]
+
+
+@pytest.mark.parametrize("table", ["accelerators", "servers", "models", "tariffs", "countries", "offers"])
+def test_a_row_read_alone_is_the_row_of_the_table(table: str):
+    for row in getattr(CATALOG, table).rows:
+        fresh = getattr(Catalog(CATALOG.texts), table)
+        assert fresh.find(row.id) == row
+        assert "rows" not in vars(fresh), "the other rows stay unread"
+
+
+def test_a_row_is_not_read_alone_where_its_block_is_not_one():
+    row = ROW.format(id="e", currency="EUR", rate=1, source="epoch")
+    with pytest.raises(CatalogError, match="stands for both e and e"):
+        _with_fx(row, row).fx_rate("e")
+    broken = ROW.format(id="e", currency='EUR" "', rate=1, source="epoch")
+    with pytest.raises(CatalogError, match=r"fx\.toml"):
+        _with_fx(broken).fx_rate("e")
+    later = row.replace('id = "e"\n', "").replace("[[fx]]\n", '[[fx]]\n# the id comes later\n') + 'id = "e"\n'
+    assert _with_fx(later).fx_rate("e").currency == "EUR"
 
 
 def test_ambiguous_names_and_unknown_sources_are_load_errors():
     twice = [ROW.format(id=name, currency="EUR", rate=1, source="epoch") for name in ("e-u", "eu")]
     with pytest.raises(CatalogError, match="stands for both e-u and eu"):
-        _ = _with_fx(*twice).fx_rates
+        _with_fx(*twice).fx_rate("EUR")
     with pytest.raises(CatalogError, match="unknown source 'nobody'"):
-        _ = _with_fx(ROW.format(id="e", currency="EUR", rate=1, source="nobody")).fx_rates
+        _with_fx(ROW.format(id="e", currency="EUR", rate=1, source="nobody")).fx_rate("e")
     with pytest.raises(CatalogError, match=r"fx\.toml"):
-        _ = _with_fx("[[fx]\n").fx_rates
+        _with_fx("[[fx]\n").fx_rate("e")
 
 
 def test_the_default_catalogue_is_loaded_once_and_rows_cannot_change():

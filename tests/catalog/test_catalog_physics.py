@@ -177,4 +177,4 @@ def test_a_server_below_its_accelerators_power_is_refused_at_load():
         'max_power_kw = 5.0\nsource = "epoch"\n'
     }
     with pytest.raises(CatalogError, match=r"max_power_kw 5 is below its accelerators' 5\.0"):
-        _ = Catalog(texts).servers
+        Catalog(texts).server("s")

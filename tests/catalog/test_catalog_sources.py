@@ -61,7 +61,7 @@ def test_figures_that_are_not_stated_have_no_source():
 def test_an_override_that_names_nothing_is_refused():
     text = '[[fx]]\nid = "e"\ncurrency = "EUR"\nfx_local_per_usd = 1\ndated = 2026-01-01\nsource = "epoch"\n'
     with pytest.raises(CatalogError, match="name no stated figure: fx_local_per_eur"):
-        _ = Catalog(CATALOG.texts | {"fx": text + 'figure_sources = { fx_local_per_eur = "epoch" }\n'}).fx_rates
+        Catalog(CATALOG.texts | {"fx": text + 'figure_sources = { fx_local_per_eur = "epoch" }\n'}).fx_rate("e")
 
 
 def test_every_listed_source_is_used():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import cache, cached_property
 from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -25,7 +26,7 @@ CountryCode = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 class Frozen(BaseModel):
     """A value: cannot change, and refuses keys that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def _pairs(value: object) -> object:
@@ -119,18 +120,30 @@ SHORTEST_TAIL = 4
 
 
 class Table(Generic[R]):
-    """Rows by id and by every alias. Two rows that share a spelling are refused at load."""
+    """Rows by id and by every alias, read when first asked for; one that is asked for by its very id is read alone.
 
-    def __init__(self, what: str, rows: Iterable[R]) -> None:
+    Two rows that share a spelling are refused when all are read.
+    """
+
+    def __init__(self, what: str, read: Callable[[], Iterable[R]], read_alone: Callable[[str], R | None]) -> None:
         self.what = what
-        self.rows: tuple[R, ...] = tuple(rows)
-        self._by_name: dict[str, R] = {}
+        self._read, self._read_alone = read, cache(read_alone)
+
+    @cached_property
+    def rows(self) -> tuple[R, ...]:
+        """All of them, in file order."""
+        return tuple(self._read())
+
+    @cached_property
+    def _by_name(self) -> dict[str, R]:
+        found: dict[str, R] = {}
         for row in self.rows:
             for spelling in _spellings(row):
-                self._add(spelling, row)
+                self._add(found, spelling, row)
+        return found
 
-    def _add(self, spelling: str, row: R) -> None:
-        other = self._by_name.setdefault(squash(spelling), row)
+    def _add(self, found: dict[str, R], spelling: str, row: R) -> None:
+        other = found.setdefault(squash(spelling), row)
         if other is not row:
             what = f"{self.what} name {spelling!r} stands for both {other.id} and {row.id}"
             fix = "drop one of the aliases"
@@ -138,6 +151,8 @@ class Table(Generic[R]):
 
     def find(self, name: str) -> R | None:
         """The row of this spelling, with or without a Hugging Face owner in front; None when unknown."""
+        if "rows" not in self.__dict__ and (alone := self._read_alone(name)) is not None:
+            return alone
         found = self._by_name.get(squash(name))
         return found or self._by_name.get(squash(name.rsplit("/", 1)[-1]))
 

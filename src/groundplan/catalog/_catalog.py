@@ -84,18 +84,15 @@ class Catalog:
 
     @cached_property
     def accelerators(self) -> Table[Accelerator]:
-        return Table("accelerator", self._rows("accelerators", Accelerator))
+        return self._read("accelerator", "accelerators", Accelerator)
 
     @cached_property
     def servers(self) -> Table[Server]:
-        table = Table("server", self._rows("servers", Server))
-        for row in table.rows:
-            self._check_server(row)
-        return table
+        return self._read("server", "servers", Server)
 
     @cached_property
     def models(self) -> Table[ModelCard]:
-        return Table("model", (*self._rows("models", ModelCard), *self.own_models))
+        return self._read("model", "models", ModelCard, self.own_models)
 
     def with_models(self, models: Sequence[OwnModel]) -> Catalog:
         """This catalogue with the models of one factory file instead of any other's; `content_hash` stays."""
@@ -131,19 +128,19 @@ class Catalog:
 
     @cached_property
     def tariffs(self) -> Table[Tariff]:
-        return Table("tariff", self._rows("tariffs", Tariff))
+        return self._read("tariff", "tariffs", Tariff)
 
     @cached_property
     def countries(self) -> Table[Country]:
-        return Table("country", self._rows("countries", Country))
+        return self._read("country", "countries", Country)
 
     @cached_property
     def fx_rates(self) -> Table[FxRate]:
-        return Table("currency", self._rows("fx", FxRate))
+        return self._read("currency", "fx", FxRate)
 
     @cached_property
     def offers(self) -> Table[CloudOffer]:
-        return Table("cloud offer", self._rows("offers", CloudOffer))
+        return self._read("cloud offer", "offers", CloudOffer)
 
     @property
     def cloud_offers(self) -> tuple[CloudOffer, ...]:
@@ -224,6 +221,9 @@ class Catalog:
     def _table(self, name: str) -> Table[Any]:
         return getattr(self, {"fx": "fx_rates"}.get(name, name))
 
+    def _read(self, what: str, name: str, kind: type[R], more: Sequence[R] = ()) -> Table[R]:
+        return Table(what, lambda: (*self._rows(name, kind), *more), lambda row: self._row_alone(name, kind, row))
+
     def _parse(self, name: str) -> dict[str, Any]:
         try:
             return tomllib.loads(self.texts[name])
@@ -234,14 +234,35 @@ class Catalog:
         issues: list[Issue] = []
         rows: list[R] = []
         for index, raw in enumerate(self._parse(name).get(name, [])):
-            where = f"{name}.toml:{raw.get('id', f'row {index + 1}')}"
             try:
-                rows.append(kind.model_validate(self._with_sources(raw, where)))
-            except ValidationError as error:
-                issues += [_issue(where, fault["loc"], fault["msg"]) for fault in error.errors()]
+                rows.append(self._row(name, kind, raw, f"row {index + 1}"))
+            except CatalogError as error:
+                issues += error.issues
         if issues:
             raise CatalogError(issues)
         return rows
+
+    def _row_alone(self, name: str, kind: type[R], row_id: str) -> R | None:
+        """The row of this very id, where exactly one block of the file starts with it; no other is read."""
+        head = rf"^\[\[{name}\]\]$"
+        block = re.compile(rf'{head}\nid = "{re.escape(row_id)}"$.*?(?={head}|\Z)', re.MULTILINE | re.DOTALL)
+        blocks = block.findall(self.texts.get(name, ""))
+        if len(blocks) != 1:
+            return None
+        try:
+            return self._row(name, kind, tomllib.loads(blocks[0])[name][0])
+        except tomllib.TOMLDecodeError:
+            return None  # reading the whole file says where
+
+    def _row(self, name: str, kind: type[R], raw: Mapping[str, Any], place: str = "") -> R:
+        where = f"{name}.toml:{raw.get('id', place)}"
+        try:
+            row = kind.model_validate(self._with_sources(raw, where))
+        except ValidationError as error:
+            raise CatalogError([_issue(where, fault["loc"], fault["msg"]) for fault in error.errors()]) from error
+        if isinstance(row, Server):
+            self._check_server(row)
+        return row
 
     def _with_sources(self, raw: Mapping[str, Any], where: str) -> dict[str, Any]:
         overrides = {field: self._source(ref, where) for field, ref in raw.get("figure_sources", {}).items()}

@@ -6,11 +6,18 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from groundplan.spec._texts import add_texts
+
 
 class Strict(BaseModel):
-    """Immutable, closed, and documented by the text under each field (which the JSON Schema carries)."""
+    """Immutable, closed, and documented by the text under each field (which the JSON Schema carries).
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    Validators are built when first used: a command uses few of the types that it imports.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True, json_schema_extra=add_texts
+    )
 
 
 def _real_month(text: str) -> str:

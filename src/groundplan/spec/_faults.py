@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from groundplan.errors import Issue
 from groundplan.spec._document import Document, Path, Value
 from groundplan.spec._factory import Factory
+from groundplan.spec._texts import field_texts
 from groundplan.units import UNITS, unit_of
 
 # Units that the file format never uses, but people do.
@@ -284,9 +285,16 @@ def _fields(path: Path, data: Mapping[str, Value]) -> Mapping[str, Any]:
 
 
 def _description(path: Path, data: Mapping[str, Value]) -> str:
-    field = _fields(path[:-1], data).get(str(path[-1])) if path else None
-    text = (field.description or "") if field else ""
+    text = _text(path, data) if path else ""
     return text.split("\n")[0].rstrip(".") or (unit_text(str(path[-1])) if path else "")
+
+
+def _text(path: Path, data: Mapping[str, Value]) -> str:
+    """What stands under the field, or comes with its type."""
+    models, name = list(_parts(_annotation(path[:-1], data))), str(path[-1])
+    if not models or name not in models[0].model_fields:
+        return ""
+    return models[0].model_fields[name].description or field_texts(models[0]).get(name, "")
 
 
 def _choices(annotation: Any) -> Iterator[object]:

@@ -7,13 +7,15 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from groundplan.spec._texts import add_texts
+
 SourceKind = Literal["measured", "vendor", "assumed"]
 
 
 class Source(BaseModel):
     """Provenance of one figure: who says so, when, and how far to trust it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, json_schema_extra=add_texts)
 
     who: str = Field(min_length=1)
     """Document, data sheet, repository or person."""
