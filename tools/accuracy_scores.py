@@ -61,6 +61,8 @@ NAMES: Mapping[tuple[str, str], str] = {
     ("offline", "output_rate"): "offline throughput",
     ("closed", "tpot"): "TPOT, closed loop",
     ("closed", "ttft"): "TTFT, closed loop",
+    ("split", "tpot"): "TPOT, disaggregated",
+    ("split", "ttft"): "TTFT, disaggregated",
     ("open", "tpot"): "TPOT, open loop",
     ("open", "ttft"): "TTFT, open loop",
     ("open", "output_rate"): "throughput, open loop",

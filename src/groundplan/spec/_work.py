@@ -151,6 +151,7 @@ class LlmWorkload(ServedWorkload):
     tuning: Literal["default", "tuned"] = "default"
     """tuned: set up for this model and part by somebody who does that; defaults take about 1.7 times the host time."""
     speculation: Speculation | None = None
+    """Blank: one token a step."""
     prefill: Literal["mixed", "apart", "either"] = "mixed"
     """mixed: engines prefill and decode; apart: some engines prefill, others decode, and the KV cache is sent between
     them (disaggregated serving); either: whatever is better."""
