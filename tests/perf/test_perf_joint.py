@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from perf_cases import CATALOG, control, llm
 
-from groundplan.perf import SpeedPool, deviation, joint_probability, operating_points, shared_deviations, slowed
+from groundplan.perf import (
+    DEPTHS,
+    Burden,
+    SpeedPool,
+    allotted_deviations,
+    deviation,
+    joint_probability,
+    operating_points,
+    shared_deviations,
+    slowed,
+)
 from groundplan.perf._joint import draws
 
 NORMAL = NormalDist()
@@ -58,6 +68,48 @@ def test_planning_so_much_slower_holds_with_that_probability(count, probability)
     assert held >= probability - 0.001
     assert held == pytest.approx(probability, abs=0.005) or back == 0.0
     assert shared_deviations(found[:1], probability) <= back + 1e-9
+
+
+SPREADS = st.lists(st.tuples(st.floats(0.1, 100), st.floats(0.05, 0.6), st.integers(1, 3)), min_size=1, max_size=5)
+
+
+def burdens(rows, *, last=np.inf):
+    """Groups of (cost, standard deviation of log speed, pools); none may be planned beyond `last` deviations."""
+    return [
+        Burden(
+            tuple(SpeedPool(f"{i} {k}", f"engine {i % 2}", f"{i} {k}", 1.0) for k in range(count)),
+            np.where(last >= DEPTHS, cost * np.exp(DEPTHS * spread), np.inf),
+        )
+        for i, (cost, spread, count) in enumerate(rows)
+    ]
+
+
+def held_by(groups, depths):
+    pools = [(pool, np.exp(-depth)) for group, depth in zip(groups, depths, strict=True) for pool in group.pools]
+    return joint_probability([pool for pool, _ in pools], [least for _, least in pools])
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=SPREADS, probability=st.floats(0.5, 0.98))
+def test_an_allotment_holds_with_its_probability_and_costs_no_more_than_equal_safety(rows, probability):
+    groups = burdens(rows)
+    depths = allotted_deviations(groups, probability)
+    assert held_by(groups, depths) >= probability
+    equal = shared_deviations([pool for group in groups for pool in group.pools], probability)
+    step = DEPTHS[1]
+    costs = [cost * np.exp(spread * depth) for (cost, spread, _), depth in zip(rows, depths, strict=True)]
+    assert sum(costs) <= sum(cost * np.exp(spread * (equal + 2 * step)) for cost, spread, _ in rows)
+
+
+def test_safety_goes_where_it_is_cheap():
+    dear, cheap = allotted_deviations(burdens([(100.0, 0.3, 1), (1.0, 0.3, 1)]), 0.9)
+    alone = NORMAL.inv_cdf(0.9)
+    assert alone - 0.05 <= dear < alone + 0.1 < shared_deviations(pools(2, part="own", engine="own"), 0.9) < cheap
+
+
+def test_no_allotment_where_a_level_could_not_be_met():
+    assert allotted_deviations(burdens([(1.0, 0.3, 1), (1.0, 0.3, 1)], last=0.5), 0.9) is None
+    assert allotted_deviations([], 0.9) == ()
 
 
 @pytest.mark.parametrize(("workload", "server"), [(llm("llama-3.1-8b"), "hgx-h100-8"), (control(), "l40s-8")])

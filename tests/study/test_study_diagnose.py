@@ -130,3 +130,36 @@ def test_ways_carry_every_rule_against_them(case):
     if name in ("residency", "export", "latency", "memory"):
         assert found.ways
         assert all(way.reasons and all(reason.why for reason in way.reasons) for way in found.ways)
+
+
+# --- speeds below expectation ---
+
+
+def _slow(values: dict[str, Any]) -> None:
+    """Five nodes of H200 at nine in ten: enough for what is expected of them, not for what is sure."""
+    _latency(values)
+    values["speed_confidence_share"] = 0.9
+    workload = row(values, "workloads", "copilot")
+    workload["service_level"]["ttft_ms"] = 2500
+    workload["demand"][0]["requests_per_s"] = 80
+    row(values, "rentals", "sovereign-h200-1y")["quota_nodes"] = 5
+
+
+def _tight(values: dict[str, Any]) -> None:
+    """A time per token that H200 meets as expected, and misses where it is only a little slower."""
+    _slow(values)
+    row(values, "workloads", "copilot")["service_level"]["tpot_ms"] = 7
+    row(values, "workloads", "copilot")["demand"][0]["requests_per_s"] = 2
+
+
+@pytest.mark.parametrize(("edit", "limit"), [(_slow, "rental"), (_tight, "latency")])
+def test_a_file_that_only_slow_speeds_close_is_told_so(edit, limit):
+    loaded = sibling(["copilot"], edit)
+    found = diagnose(loaded, CATALOG, problem_of(loaded))
+    assert found is not None
+    assert limit in {one.kind for conflict in found.conflicts for one in conflict.limits}
+    first = found.relaxations[0]
+    assert (first.kind, first.enough) == ("speed", True)
+    assert "measure copilot first" in first.text
+    assert [(change.path, change.new) for change in first.changes] == [(("speed_confidence_share",), "expected")]
+    assert _mends(loaded, first)

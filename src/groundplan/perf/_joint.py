@@ -91,17 +91,27 @@ def allotted_deviations(burdens: Sequence[Burden], probability: float) -> tuple[
     def at(price: float) -> Floats:
         return DEPTHS[np.argmin(costs + price * loss, axis=1)]
 
-    def reached(price: float) -> bool:
-        return bool((worst <= at(price)[:, None]).all(axis=0).mean() >= probability)
+    def enough(depths: Floats) -> bool:
+        return bool((worst <= depths[:, None]).all(axis=0).mean() >= probability)
 
     scale = float(costs[:, 0].sum()) or 1.0
     low, high = scale * 1e-9, scale * 1e9
-    if not reached(high):
+    if not enough(at(high)):
         return None
     while high / low > 1.01:
         middle = float(np.sqrt(low * high))
-        low, high = (low, middle) if reached(middle) else (middle, high)
-    return tuple(float(depth) for depth in at(high))
+        low, high = (low, middle) if enough(at(middle)) else (middle, high)
+    depths = at(high)
+    for dearest in np.argsort(-costs[:, 0]):
+        # Depths jump with the price: what that is too much is taken back.
+        depths[dearest] = next(depth for depth in DEPTHS if enough(_but(depths, dearest, depth)))
+    return tuple(depths.tolist())
+
+
+def _but(depths: Floats, index: int, depth: float) -> Floats:
+    changed = depths.copy()
+    changed[index] = depth
+    return changed
 
 
 def _worst(pools: Sequence[Pool]) -> Floats:
