@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from groundplan.errors import Issue
 from groundplan.measure import Baked, Provider, ProviderError, aiconfigurator, anchors_text, bake, bake_factory
 from groundplan.spec import load
 
-PROVIDERS: Mapping[str, Callable[[], Provider]] = {"aiconfigurator": aiconfigurator}
+PROVIDERS: dict[str, Callable[[], Provider]] = {"aiconfigurator": aiconfigurator}
 
 
 def anchor_tables(
