@@ -132,6 +132,8 @@ class LlmPool:
     router: Router = "least_loaded"
     requests_per_replica: int = 400
     least_requests: int = 8000
+    groups: int = 1
+    """Engines of a replica, each with a queue of its own."""
 
     def __post_init__(self) -> None:
         for name in ("ttft_ms", "tpot_ms"):
@@ -139,7 +141,7 @@ class LlmPool:
         for name in ("ttft_percentile", "tpot_percentile"):
             _check_percentile(f"LlmPool.{name}", getattr(self, name))
         finite("LlmPool.network_ms", self.network_ms, low=0.0, open_low=False)
-        for name in ("requests_per_replica", "least_requests"):
+        for name in ("requests_per_replica", "least_requests", "groups"):
             whole(f"LlmPool.{name}", getattr(self, name))
         room = self.limits.kv_blocks * self.limits.block_tokens
         if self.longest_tokens is not None and whole("LlmPool.longest_tokens", self.longest_tokens, 2) > room:
@@ -169,7 +171,7 @@ class LlmPool:
         count = max(2000, 12 * self.limits.max_batch)
         _, prompts, outputs = self.draws(count, 0)
         run = simulate_pool(np.zeros(count, np.int64), prompts, outputs, self.step, self.limits, replicas=1)
-        return middle_rate_per_s(run.finish_ps)
+        return middle_rate_per_s(run.finish_ps) * self.groups
 
     def count(self, replicas: int, rate_per_s: float) -> int:
         """Requests of a run."""
@@ -182,7 +184,8 @@ class LlmPool:
         rate_per_s = load * self.saturation_per_s
         gaps, prompts, outputs = self.draws(self.count(replicas, rate_per_s), seed)
         arrivals = arrivals_from_gaps(gaps, rate_per_s)
-        return simulate_pool(arrivals, prompts, outputs, self.step, self.limits, replicas=replicas, router=self.router)
+        engines = replicas * self.groups
+        return simulate_pool(arrivals, prompts, outputs, self.step, self.limits, replicas=engines, router=self.router)
 
     def report(self, replicas: int, load: float, seed: int, errors: float = 0.0) -> ServiceReport:
         """TTFT and TPOT achieved against the level; percentiles raised by ``errors`` standard errors."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,7 +19,7 @@ from groundplan.perf._terms import Served, Terms, terms
 
 @dataclass(frozen=True)
 class Engine:
-    """A deployment at one mean context.
+    """A deployment at one mean context: one of its data groups, while the others do the same.
 
     A pipeline runs as many micro-batches as stages: in one step each of them passes all stages once, so a step of
     n tokens takes the whole model's time at n / stages tokens.
@@ -50,6 +50,11 @@ class Engine:
         return self.served.ranks.stages
 
     @property
+    def groups(self) -> int:
+        """Data groups, each with requests of its own; they step together."""
+        return self.served.ranks.data
+
+    @property
     def compute_format(self) -> str:
         """Format of the multiplications of most weights."""
         return self.chip.compute_format(self.precision)
@@ -59,15 +64,21 @@ class Engine:
         """Counted work."""
         return terms(self.shape.arch, self.shape.context_tokens, self.served, kv_tokens=0.0)
 
+    @cached_property
+    def own(self) -> Terms:
+        """What a group does with work of its own: prompts, and the cache of its sequences."""
+        return self.terms if self.groups == 1 else replace(self.terms, data=np.ones(()))
+
     def dense_s(self, tokens: Floats, sequences: int = 1) -> Floats:
         """Seconds of a step of this many tokens, up to `sequences` of them decoding; cached context left out."""
         counts = np.maximum(np.asarray(tokens, dtype=float), 1.0)
-        return prefill_s(self.terms, self.constants, self.shape.context_tokens, counts, sequences)
+        return prefill_s(self.own, self.constants, self.shape.context_tokens, counts, sequences)
 
     def decode_base_s(self, sequences: Floats) -> Floats:
         """Seconds in which so many sequences gain a token, what grows with their cached context left out."""
         rows, context = np.asarray(sequences, dtype=float), self.shape.context_tokens
-        whole = advance_s(self.terms, self.constants, rows, rows * context, self.drafts)
+        all_rows = rows * self.groups
+        whole = advance_s(self.terms, self.constants, all_rows, all_rows * context, self.drafts)
         return whole - self.context_s() * rows * context
 
     def context_s(self) -> float:
@@ -75,27 +86,31 @@ class Engine:
 
         With fewer sequences than stages a pipeline is not full and this is too short: there weights decide anyway.
         """
-        return token_context_s(self.terms, self.constants, self.drafts)
+        return token_context_s(self.own, self.constants, self.drafts)
 
     def pair_s(self) -> float:
         """Seconds per query-key pair of prefill attention."""
-        return pair_s(self.terms, self.constants)
+        return pair_s(self.own, self.constants)
 
     def step_bytes(self, tokens: float, context_tokens: float) -> float:
         """Bytes that one accelerator reads in a step: touched weights and KV cache."""
         shape, arch = self.shape, self.shape.arch
-        untouched = arch.experts - expected_active_experts(arch.experts, arch.experts_active, tokens / self.stages)
+        tokens = tokens * self.groups / self.stages
+        untouched = arch.experts - expected_active_experts(arch.experts, arch.experts_active, tokens)
         weights = shape.weight_bytes(self.precision) - float(untouched) * shape.expert_params * BYTES[self.precision]
         shards = shape.kv_shards(self.tensor_parallel) * self.stages
         kv = shape.full_layers * shape.kv_layer_bytes * context_tokens / shards
-        return weights / self.tensor_parallel + kv
+        ranks = self.served.ranks
+        attention = shape.attention_params * BYTES[self.served.formats.attention]
+        return weights / ranks.per_stage + attention * (1.0 / ranks.tensor - 1.0 / ranks.per_stage) + kv
 
     def step_flop(self, tokens: float, pairs: float) -> float:
         """FLOP of one accelerator in a step: two per active parameter and token, and attention."""
         shape = self.shape
         active = shape.attention_params + shape.dense_ffn_params
         active += shape.arch.experts_active * shape.expert_params
-        return (2.0 * active * tokens + shape.full_layers * shape.pair_flop * pairs) / self.served.ranks.total
+        flop = 2.0 * active * tokens + shape.full_layers * shape.pair_flop * pairs
+        return flop / (self.tensor_parallel * self.stages)
 
     def token_bytes(self, sequences: float, context_tokens: float) -> float:
         """Bytes that one accelerator reads while so many sequences gain a token; the draft's own left out."""
@@ -110,7 +125,7 @@ class Engine:
     def step_time(self, max_batch: int, token_budget: int) -> StepTime:
         """The kernel's tables: decode for 0..max_batch sequences, prefill at powers of two up to the budget."""
         return step_time(
-            self.terms, self.constants, self.shape.context_tokens, max_batch, token_budget, self.drafts
+            self.terms, self.constants, self.shape.context_tokens, max_batch, token_budget, self.drafts, self.groups
         )
 
 

@@ -50,12 +50,14 @@ def mean_context_tokens(workload: LlmWorkload) -> float:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a replica is cut: ranks per stage, pipeline stages, nodes, accelerators on each node."""
+    """How a replica is cut: ranks per stage, pipeline stages, nodes, accelerators on each node, data groups."""
 
     tensor_parallel: int
     stages: int
     nodes: int
     slots: int
+    data: int = 1
+    """Groups that each attend to requests of their own, experts spread over all of them."""
 
 
 def layouts(card: ModelCard, chip: Chip, nodes: int) -> Iterator[Layout]:
@@ -69,9 +71,16 @@ def layouts(card: ModelCard, chip: Chip, nodes: int) -> Iterator[Layout]:
         yield Layout(fitting[-1], nodes * chip.per_node // fitting[-1], nodes, chip.per_node)
 
 
+def data_layouts(card: ModelCard, chip: Chip) -> Iterator[Layout]:
+    """Mixtures of experts on one node with attention on single ranks: the cache is not copied, nothing is reduced."""
+    if card.transformer().experts:
+        counts = [2**i for i in range(1, MAX_TENSOR_PARALLEL.bit_length())]
+        yield from (Layout(1, 1, 1, count, count) for count in counts if chip.per_node % count == 0)
+
+
 @dataclass(frozen=True)
 class Memory:
-    """Bytes per accelerator of one layout, and the tokens whose KV cache the replica can hold."""
+    """Bytes per accelerator of one layout, and the tokens whose KV cache the replica (a data group) can hold."""
 
     weights: float
     activations: float
@@ -86,7 +95,7 @@ class Memory:
 
     @property
     def kv_tokens(self) -> int:
-        """Tokens of the replica."""
+        """Tokens of a data group."""
         return max(0, int(self.kv / self.kv_bytes_per_token))
 
     def in_gb(self) -> dict[str, float]:
@@ -113,7 +122,7 @@ def memory(engine: Engine, max_batch: int, token_budget: int) -> Memory:
 
 @dataclass(frozen=True)
 class Saturation:
-    """A replica that always has work: requests and seconds per mean step, and what a step holds."""
+    """A replica (a data group) that always has work: requests and seconds per mean step, and what a step holds."""
 
     batch: int
     requests_per_s: float
@@ -212,7 +221,8 @@ def _layout_points(
     """Points on one node; on 2, 4, 8 nodes only when no cut of fewer fits."""
     chip = chip_of(server, catalog)
     for nodes in NODE_COUNTS:
-        made = [_attempt(workload, server, catalog, card, precision, cut) for cut in layouts(card, chip, nodes)]
+        cuts = [*layouts(card, chip, nodes), *(data_layouts(card, chip) if nodes == 1 else ())]
+        made = [_attempt(workload, server, catalog, card, precision, cut) for cut in cuts]
         yield from made
         if any(isinstance(outcome, OperatingPoint) or outcome.rule != "memory" for outcome in made):
             return
@@ -237,7 +247,7 @@ def _engine(
     served = Served(
         chip,
         formats_of(arch, precision),
-        Ranks(cut.tensor_parallel, 1, cut.stages, cut.nodes),
+        Ranks(cut.tensor_parallel, cut.data, cut.stages, cut.nodes),
         nic_bytes_per_s=(server.nic_gb_per_s or 1.0) * 1e9 / chip.per_node,
         engine=serving_file().engine_names.index(settings.engine),
         software_year=settings.software_year,
@@ -250,7 +260,8 @@ def _engine(
 
 def _name(precision: str, layout: Layout) -> str:
     pipeline = f"-pp{layout.stages}" if layout.stages > 1 else ""
-    return f"{precision}-tp{layout.tensor_parallel}{pipeline}"
+    data = f"-dp{layout.data}" if layout.data > 1 else ""
+    return f"{precision}-tp{layout.tensor_parallel}{pipeline}{data}"
 
 
 def _room(workload: LlmWorkload, engine: Engine, card: ModelCard, budget: int, where: str) -> tuple[Memory, int]:
@@ -291,7 +302,7 @@ def _point(
     usual = serving_file().interval("rate", engine.settings.engine, moe=bool(engine.shape.moe_layers))
     spread = anchor.interval_factor or usual
     return OperatingPoint(
-        id=f"{workload.id}@{server.id}/{_name(precision, cut)}-b{full.batch}",
+        id=f"{workload.id}@{server.id}/{_name(precision, cut)}-b{full.batch * cut.data}",
         workload=workload.id,
         server=server.id,
         model=card.id,
@@ -299,22 +310,22 @@ def _point(
         precision=precision,
         slots_per_replica=cut.slots,
         nodes_per_replica=cut.nodes,
-        capacity_per_s=full.requests_per_s,
+        capacity_per_s=full.requests_per_s * cut.data,
         dynamic_kw=draw.mean_kw,
         latency_ms=latency,
         memory_gb=room.in_gb(),
         error_low_factor=1.0 / spread,
         error_high_factor=spread,
-        why=_binding(full, most, engine.head_rows, read_use, flop_use),
+        why=_binding(full, most, engine, read_use, flop_use),
         peak_kw=draw.peak_kw,
-        service=EngineService(step, limits, longest),
+        service=EngineService(step, limits, longest, cut.data),
         measured=anchor.said,
     )
 
 
 def _draw(server: Server, catalog: Catalog, engine: Engine, full: Saturation, output_tokens: float) -> Draw:
     """Draw of a saturated replica: uses while it decodes, and the share of the time that prompts add to steps."""
-    slots, bf16 = engine.tensor_parallel * engine.stages, engine.chip.flop_per_s("bf16")
+    slots, bf16 = engine.served.ranks.total, engine.chip.flop_per_s("bf16")
     decoding = full.requests_per_s * full.step_s * max(0.0, output_tokens - 1.0)
     if decoding < 1e-6:
         return replica_draw(server, catalog, slots, 0.0, 0.0, prefill_share=1.0)
@@ -345,10 +356,10 @@ def _unloaded_ms(workload: LlmWorkload, step: StepTime, budget: int, where: str)
     return {"ttft": ttft, "tpot": step.step_ps(0, 0, 1, context) / PS_PER_MS}
 
 
-def _binding(full: Saturation, most: int, engine_cap: int, read_use: float, flop_use: float) -> str:
+def _binding(full: Saturation, most: int, engine: Engine, read_use: float, flop_use: float) -> str:
     if full.batch < most:
         cap = "TPOT level or token budget"
     else:
-        cap = "KV memory" if most < engine_cap else "engine batch limit"
-    rate = f"{full.requests_per_s:.3g} requests/s"
-    return f"batch {full.batch} ({cap}); bandwidth use {read_use:.0%}, FLOP use {flop_use:.0%}; {rate}"
+        cap = "KV memory" if most < engine.head_rows else "engine batch limit"
+    rate = f"{full.requests_per_s * engine.groups:.3g} requests/s"
+    return f"batch {full.batch * engine.groups} ({cap}); bandwidth use {read_use:.0%}, FLOP use {flop_use:.0%}; {rate}"

@@ -105,7 +105,7 @@ def _cell(row: MeasuredSpeed) -> tuple[object, ...]:
 
 def _cell_of(engine: Engine) -> tuple[object, ...]:
     tuning = "default" if engine.settings.untuned else "tuned"
-    cut = (engine.tensor_parallel, engine.stages)
+    cut = (engine.tensor_parallel, engine.stages * engine.groups)
     return engine.chip.id, engine.settings.engine, tuning, engine.precision, *cut
 
 

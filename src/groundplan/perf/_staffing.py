@@ -137,6 +137,7 @@ def llm_pool(workload: LlmWorkload, service: EngineService) -> LlmPool:
         tpot_percentile=100.0 * level.percentile,
         arrival_cv=workload.arrival_cv,
         longest_tokens=service.longest_tokens,
+        groups=service.groups,
         requests_per_replica=LLM_REQUESTS_PER_REPLICA,
         least_requests=LLM_REQUESTS,
     )

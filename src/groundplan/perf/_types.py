@@ -49,12 +49,14 @@ class Refused(Exception):
 class EngineService:
     """A batching engine: what the kernel steps with, and its longest request.
 
-    longest_tokens: prompt + output; the model's context window, or what fits in the KV cache.
+    longest_tokens: prompt + output; the model's context window, or what fits in the KV cache. groups: data groups of a
+    replica, each an engine with a queue of its own.
     """
 
     step: StepTime
     limits: EngineLimits
     longest_tokens: int
+    groups: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
