@@ -16,8 +16,9 @@ from groundplan.finance import NOT_CASH
 from groundplan.plan import COST_LINES, RefusalRow
 from groundplan.report import render
 from groundplan.report._facts import Facts
+from groundplan.report._html import plain
 from groundplan.report._page import SECTIONS
-from groundplan.report._service import needed_replicas, tightest
+from groundplan.report._service import needed_replicas, staffing, tightest, together_share
 from groundplan.report._spent import GROUPS
 
 VOID = {"meta", "br", "hr", "col"}
@@ -180,6 +181,32 @@ def test_margins_are_those_of_the_staffing_tables():
         staffing = next(row for row in plan.staffing if (row.point, row.origin, row.site) == same)
         covering = [t.alpha * margin.load + t.beta for t in staffing.tangents if t.load_max >= margin.load]
         assert margin.needed == min(covering) == needed_replicas(staffing, margin.load)
+
+
+def _staffing(share: float | str, **factors: float) -> str:
+    plan, *rest = case(speed_confidence_share=share)
+    points = tuple(row.model_copy(update=factors) for row in plan.points)
+    return re.sub(r"\s+", " ", plain(staffing(Facts(plan.model_copy(update={"points": points}), *rest))[1]))
+
+
+def test_staffing_of_expected_speeds_says_what_the_default_would_ask():
+    text = _staffing("expected", error_low_factor=0.5, error_high_factor=2.0)
+    assert "The file asks for expected speeds. To hold together with 90 %" in text
+    assert "For 90 %" in text
+    found = re.findall(r"(\d\d) %, (\d\d) % once measured", text)
+    assert found, "a language model may be measured"
+    assert all(int(planned) < int(measured) for planned, measured in found)
+    assert "once measured" not in _staffing("expected", error_low_factor=0.9, error_high_factor=1.1)
+
+
+def test_staffing_warns_where_the_plan_holds_with_less_than_was_asked():
+    facts = Facts(*case(speed_confidence_share=0.99))
+    assert together_share(facts, tightest(facts)) < 0.99, "the sample is planned at expected speeds"
+    text = _staffing(0.99)
+    assert "all hold with 99 %" in text
+    assert "stays below" in text
+    assert "Planned at" in text
+    assert "of the middle" in text
 
 
 def test_headline_says_cost_bound_gap_and_verdict():

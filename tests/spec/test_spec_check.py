@@ -275,3 +275,21 @@ def test_not_supported_yet(old: str, new: str, phrase: str) -> None:
     assert issue.code == "not-supported-yet"
     assert phrase in issue.what
     assert issue.hint
+
+
+def _at_confidence(value: str) -> str:
+    return swap(starter(), "groundplan: 1", f"groundplan: 1\nspeed_confidence_share: {value}")
+
+
+@pytest.mark.parametrize(("value", "read"), [("0.5", 0.5), ("0.99", 0.99), ("expected", "expected")])
+def test_speeds_are_planned_at_a_share_or_as_expected(value: str, read: float | str) -> None:
+    assert loads(_at_confidence(value)).factory.speed_confidence_share == read
+    assert loads(starter()).factory.speed_confidence_share == 0.9
+
+
+@pytest.mark.parametrize("value", ["0.49", "1", "90", "certain", "'0.9'", "true", "null", "[0.9]"])
+def test_another_confidence_is_one_fault_that_names_both_ways(value: str) -> None:
+    (issue,) = issues(_at_confidence(value))
+    assert issue.where.endswith(":15")
+    assert "speed_confidence_share" in issue.what
+    assert "a number from 0.5 to 0.99, or the word expected" in issue.what
