@@ -73,6 +73,14 @@ def test_every_seed_must_meet() -> None:
     assert curve.max_load == pytest.approx([0.3, 0.6], abs=0.02)
 
 
+def test_a_pool_that_never_meets_carries_nothing_and_is_not_asked_at_no_load() -> None:
+    def strain(n: int, load: float, _: int) -> float:
+        assert load > 0
+        return 2.0 if n == 1 else load / n / 0.6
+
+    assert staffing_curve(strain, replicas=(1, 2), margin=0.0).max_load == pytest.approx([0.0, 1.2], abs=0.03)
+
+
 def test_utilisation_is_made_to_rise_with_the_pool() -> None:
     """A larger pool that measures worse lowers the smaller ones, never the other way round."""
     share = {1: 0.5, 2: 0.4, 4: 0.6}

@@ -119,5 +119,7 @@ def test_estimate_shows_what_one_replica_carries():
     for row in found.rows:
         assert 0 < row.level_rate < row.saturated_rate
         assert row.low_rate < row.level_rate < row.high_rate
+        in_a_pair = staffing(CHAT, row.point, 5.0, 0.5).max_load[0] * row.point.capacity_per_s
+        assert in_a_pair <= row.level_rate <= in_a_pair * 1.1, "a curve lowers one replica at most to the share of two"
     gang = estimate(finetune("llama-3.1-8b"), CATALOG.server("hgx-h100-8"), CATALOG)
     assert all(row.level_rate is None and row.saturated_rate > 0 for row in gang.rows)

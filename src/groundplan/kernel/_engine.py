@@ -147,8 +147,10 @@ def _simulated(
 
 def _requests(arrivals: IntArray, prompt: IntArray, output: IntArray) -> IntArray:
     table = np.zeros((at.JOB_ROWS, len(prompt)), np.int64)
-    table[[at.ARRIVAL, at.PROMPT, at.OUTPUT]] = arrivals, prompt, output
-    table[[at.FOLLOWING, at.FIRST, at.FINISH]] = at.NONE
+    for row, values in ((at.ARRIVAL, arrivals), (at.PROMPT, prompt), (at.OUTPUT, output)):
+        table[row] = values
+    for row in (at.FOLLOWING, at.FIRST, at.FINISH):
+        table[row] = at.NONE
     return table
 
 

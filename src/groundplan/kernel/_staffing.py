@@ -148,6 +148,8 @@ def _usable(
     """Load per replica that meets the level on every seed: each seed may only lower what the one before allowed."""
     share = top
     for seed in seeds:
+        if share == 0:
+            break
         share = _search(partial(_meets, simulate, replicas, seed), guess, share, tolerance)
         guess = share
     return share

@@ -1,5 +1,8 @@
 """How fast, in how much memory, with how much power: operating points of every workload kind, and their staffing."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from groundplan.perf._control import chunk_delay_steps, latency_limit_ms
 from groundplan.perf._estimate import Estimate, EstimateRow, estimate
 from groundplan.perf._joint import (
@@ -25,8 +28,10 @@ from groundplan.perf._questions import (
     tuning_workload,
 )
 from groundplan.perf._staffing import StaffingCache, staffing
-from groundplan.perf._train_search import BestMapping, TrainCluster, TrainJob, best_mapping, train_cluster
 from groundplan.perf._types import EngineService, OperatingPoint, PerfError, Points, QueueService, Refusal
+
+if TYPE_CHECKING:
+    from groundplan.perf._train_search import BestMapping, TrainCluster, TrainJob, best_mapping, train_cluster
 
 __all__ = [
     "ANCHORED_FACTOR",
@@ -66,3 +71,10 @@ __all__ = [
     "train_cluster",
     "tuning_workload",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Names of training, which loads when somebody asks for it: most commands never do."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("groundplan.perf._train_search"), name)

@@ -86,10 +86,18 @@ class Engine:
 
         With fewer sequences than stages a pipeline is not full and this is too short: there weights decide anyway.
         """
+        return self._context_s
+
+    @cached_property
+    def _context_s(self) -> float:
         return token_context_s(self.own, self.constants, self.drafts)
 
     def pair_s(self) -> float:
         """Seconds per query-key pair of prefill attention."""
+        return self._pair_s
+
+    @cached_property
+    def _pair_s(self) -> float:
         return pair_s(self.own, self.constants)
 
     def step_bytes(self, tokens: float, context_tokens: float) -> float:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from groundplan.catalog import Catalog, Server
-from groundplan.kernel import StaffingCurve
 from groundplan.perf._points import operating_points
-from groundplan.perf._staffing import StaffingCache, staffing
+from groundplan.perf._staffing import StaffingCache, load_alone
 from groundplan.perf._types import OperatingPoint, Refusal
-from groundplan.spec import AnyWorkload
+from groundplan.spec import AnyWorkload, Served
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +48,8 @@ def estimate(workload: AnyWorkload, server: Server, catalog: Catalog, network_ms
 
 def _row(workload: AnyWorkload, point: OperatingPoint, network_ms: float, cache: StaffingCache) -> EstimateRow:
     rate: float | None = None
-    if point.service is not None:
-        curve = staffing(workload, point, network_ms, 0.5, cache)
-        rate = curve.max_load[0] * point.capacity_per_s if isinstance(curve, StaffingCurve) else 0.0
+    if point.service is not None and isinstance(workload, Served):
+        rate = load_alone(workload, point, network_ms, cache) * point.capacity_per_s
     shown = point.capacity_per_s if rate is None else rate
     low, high = shown * point.error_low_factor, shown * point.error_high_factor
     return EstimateRow(point, point.capacity_per_s, rate, low, high, network_ms)

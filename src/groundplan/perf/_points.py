@@ -12,7 +12,6 @@ from groundplan.perf._llm import llm_points
 from groundplan.perf._measured import check_measured
 from groundplan.perf._offline import analytics_points, simulation_points
 from groundplan.perf._sensing import stream_points, vision_points
-from groundplan.perf._training import training_points
 from groundplan.perf._types import OperatingPoint, Points, Refusal, Refused
 from groundplan.spec import (
     AnalyticsWorkload,
@@ -69,6 +68,8 @@ def _all(workload: AnyWorkload, server: Server, catalog: Catalog) -> Iterator[Op
         case StreamWorkload():
             return stream_points(workload, server, catalog)
         case FinetuneWorkload() | PretrainWorkload():
+            from groundplan.perf._training import training_points  # most commands never train
+
             return training_points(workload, server, catalog)
         case SimulationWorkload():
             return simulation_points(workload, server, catalog)

@@ -73,7 +73,22 @@ def staffing(
         hint = "give demand over capacity_per_s"
         raise wrong("staffing.load_max", f"must be positive and finite, is {load_max}", hint)
     store = StaffingCache() if cache is None else cache
-    network, most = rounded_network_ms(network_ms), _most_replicas(load_max)
+    return _kept_curve(workload, point, network_ms, _most_replicas(load_max), store)
+
+
+def load_alone(
+    workload: Served, point: OperatingPoint, network_ms: float, cache: StaffingCache | None = None
+) -> float:
+    """Most load that one replica carries (as in `staffing`, no larger pool simulated); 0 where it never does."""
+    store = StaffingCache() if cache is None else cache
+    curve = _kept_curve(workload, point, network_ms, 1, store)
+    return 0.0 if isinstance(curve, Refusal) else curve.max_load[0]
+
+
+def _kept_curve(
+    workload: Served, point: OperatingPoint, network_ms: float, most: int, store: StaffingCache
+) -> StaffingCurve | Refusal:
+    network = rounded_network_ms(network_ms)
     key = (point.id, network, most)
     if key not in store.curves:
         store.curves[key] = _curve(workload, point, network, most, store)
@@ -89,7 +104,9 @@ def _most_replicas(load_max: float) -> int:
 def _curve(
     workload: Served, point: OperatingPoint, network_ms: float, most: int, store: StaffingCache
 ) -> StaffingCurve | Refusal:
-    measure = store.measures.setdefault(point.id, _measure(workload, point))
+    if point.id not in store.measures:
+        store.measures[point.id] = _measure(workload, point)
+    measure = store.measures[point.id]
 
     def strain(replicas: int, load: float, seed: int) -> float:
         key = (point.id, replicas, load, seed)
