@@ -11,6 +11,7 @@ from perf_cases import CATALOG, control
 
 from groundplan.perf import PerfError, chunk_delay_steps, operating_points
 from groundplan.perf._control import Roofline, latency_limit_ms, policy_phases
+from groundplan.perf.policies import stack_file
 
 # VLA-Perf (arXiv 2602.18397), table 3: pi0, three cameras, 800 prefix tokens, chunk 50, ten steps, batch 1, bf16.
 # Dense TFLOP/s and GB/s of each part; those of Thor are solved back from its balance point.
@@ -109,3 +110,44 @@ def test_deployed_points_never_beat_the_roofline():
         assert point.latency_ms["latency"] > alone.total_s * 1e3
         assert point.capacity_per_s < math.inf
         assert len(point.service.batch_ps) in (1, 2, 3, 4)
+
+
+def _point(server, precision="bf16", **more):
+    asked = control(latency_ms=2000, mode="sync", allowed_precisions=[precision], **more)
+    return operating_points(asked, CATALOG.server(server), CATALOG).points[0]
+
+
+THOR = {"accelerator": "Jetson AGX Thor", "precision": "bf16", "latency_ms": 200}
+
+
+def test_a_timed_call_stands_for_the_model_where_it_ran_and_moves_others_by_shares():
+    usual, timed = _point("jetson-agx-thor"), _point("jetson-agx-thor", measured_calls=[THOR])
+    assert timed.latency_ms["latency"] == pytest.approx(200, rel=1e-6)
+    assert (usual.measured, timed.measured) == ("", "timed by you")
+    sizes = stack_file().spreads
+    whole = sizes.stack**2 + sizes.host**2 + sizes.part**2 + sizes.row**2
+    level = 200 / usual.latency_ms["latency"]
+    near = _point("jetson-agx-thor", "fp8", measured_calls=[THOR])
+    moved = near.latency_ms["latency"] / _point("jetson-agx-thor", "fp8").latency_ms["latency"]
+    assert moved == pytest.approx(level ** ((whole - sizes.row**2) / whole), rel=1e-6)
+    far = _point("hgx-h100-8", measured_calls=[THOR])
+    moved = far.latency_ms["latency"] / _point("hgx-h100-8").latency_ms["latency"]
+    assert moved == pytest.approx(level ** (sizes.stack**2 / whole), rel=1e-6)
+    both = _point("hgx-h100-8", measured_calls=[THOR, {**THOR, "precision": "fp8", "latency_ms": 120}])
+    widths = [one.error_high_factor for one in (timed, near, both, far, usual)]
+    assert widths[0] > 1
+    assert widths == sorted(set(widths))
+
+
+@pytest.mark.parametrize(
+    ("calls", "said"),
+    [
+        ([{**THOR, "accelerator": "abacus"}], "no accelerator 'abacus'"),
+        ([THOR, {**THOR, "latency_ms": 150}], "given twice"),
+        ([{**THOR, "latency_ms": 1}], "less than the .* data sheet"),
+        ([{**THOR, "accelerator": "a100-80-sxm", "precision": "fp8"}], "no stated dense fp8"),
+    ],
+)
+def test_impossible_timed_calls_are_refused(calls, said):
+    with pytest.raises(PerfError, match=said):
+        _point("jetson-agx-thor", measured_calls=calls)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from groundplan.catalog import Catalog
-from groundplan.perf.policies import stack_file
+from groundplan.perf.policies import covariance, stack_file
 from groundplan.validation import Skipped, TruthRow, read_truth, validate
 from groundplan.validation._calibrate_control import (
     anchored,
@@ -19,7 +19,7 @@ from groundplan.validation._calibrate_control import (
     levels_of,
 )
 from groundplan.validation._control_rows import count_of, format_of, read_control_row, stack_of
-from groundplan.validation._shares import anchored_by_shares, covariance, spreads_of
+from groundplan.validation._shares import anchored_by_shares, spreads_of
 
 CATALOG = Catalog.default()
 CALL = {

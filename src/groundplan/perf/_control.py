@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from groundplan.catalog import Accelerator, Catalog, Server, TowerArch, VlaArch
+from groundplan.perf._call_anchor import Timed, call_anchor
 from groundplan.perf._chip import Chip, chip_of
 from groundplan.perf._llm import precisions
 from groundplan.perf._power import replica_draw
@@ -14,7 +15,7 @@ from groundplan.perf._queue import best_queue_batch, saturated_per_s
 from groundplan.perf._shape import BYTES
 from groundplan.perf._stack import Calls, call_s, slow_cores, stack_file, unified_memory
 from groundplan.perf._types import PS_PER_MS, PS_PER_S, OperatingPoint, QueueService, Refusal, Refused, short_of, wrong
-from groundplan.spec import ControlWorkload
+from groundplan.spec import ControlWorkload, MeasuredCall
 
 ENGINE = "policy server, CUDA graphs, 2026"
 STACK = "graph"
@@ -180,9 +181,10 @@ def control_points(workload: ControlWorkload, server: Server, catalog: Catalog) 
         most = card.arch.chunk_steps
         raise Refused("chunk", f"{card.id} returns chunks of {most} steps, {workload.chunk_steps} are asked for")
     delay_limit_steps(workload)
+    timed = _timed(workload, card.arch, catalog)
     for precision in precisions(workload.allowed_precisions, card):
         try:
-            yield _point(workload, server, catalog, card.arch, precision)
+            yield _point(workload, server, catalog, card.arch, precision, timed)
         except Refused as refused:
             yield refused.refusal
 
@@ -190,6 +192,35 @@ def control_points(workload: ControlWorkload, server: Server, catalog: Catalog) 
 def _asked(workload: ControlWorkload, arch: VlaArch, batch: int) -> Asked:
     steps = arch.denoise_steps if workload.denoise_steps is None or arch.action is None else workload.denoise_steps
     return Asked(workload.cameras_per_robot, steps, workload.chunk_steps, batch)
+
+
+def _timed(workload: ControlWorkload, arch: VlaArch, catalog: Catalog) -> list[Timed]:
+    """The timed calls of a workload beside what is predicted of them.
+
+    PerfError: an unknown accelerator, a format that it lacks, a call given twice, a time that its data sheet rules out.
+    """
+    found: list[Timed] = []
+    for index, call in enumerate(workload.measured_calls):
+        where = f"workloads.{workload.id}.measured_calls[{index}]"
+        one = _timed_call(where, call, arch, _asked(workload, arch, 1), catalog)
+        if any((one.part.id, one.precision) == (other.part.id, other.precision) for other in found):
+            raise wrong(where, f"{one.part.id} in {one.precision} is given twice", "give one median")
+        found.append(one)
+    return found
+
+
+def _timed_call(where: str, call: MeasuredCall, arch: VlaArch, asked: Asked, catalog: Catalog) -> Timed:
+    if (part := catalog.find_accelerator(call.accelerator)) is None:
+        raise wrong(f"{where}.accelerator", f"no accelerator {call.accelerator!r}", "a catalogue id or alias")
+    row = catalog.accelerator(part)
+    try:
+        least_ms = float(policy_call(arch, row, call.precision, asked).roofline_s) * 1e3
+    except Refused as refused:
+        raise wrong(f"{where}.precision", refused.refusal.why, "the format that the call ran in") from refused
+    if call.latency_ms < least_ms:
+        what = f"{call.latency_ms:g} ms is less than the {least_ms:.1f} ms that the data sheet of {part} allows"
+        raise wrong(f"{where}.latency_ms", what, "time the whole call, with this workload's cameras and steps")
+    return Timed(row, call.precision, math.log(call.latency_ms / 1e3 / _call_s(arch, row, call.precision, asked)))
 
 
 def _call_s(arch: VlaArch, row: Accelerator, precision: str, asked: Asked) -> float:
@@ -215,11 +246,13 @@ def _memory_gb(workload: ControlWorkload, arch: VlaArch, chip: Chip, precision: 
 
 
 def _point(
-    workload: ControlWorkload, server: Server, catalog: Catalog, arch: VlaArch, precision: str
+    workload: ControlWorkload, server: Server, catalog: Catalog, arch: VlaArch, precision: str, timed: Sequence[Timed]
 ) -> OperatingPoint:
     card, chip = catalog.model(workload.model), chip_of(server, catalog)
+    constants = stack_file()
+    anchor = call_anchor(timed, chip.row, precision, constants.spreads, constants.factors[STACK])
     asked = [_asked(workload, arch, batch) for batch in range(1, MAX_BATCH + 1)]
-    times = tuple(round(_call_s(arch, chip.row, precision, one) * PS_PER_S) for one in asked)
+    times = tuple(round(anchor.level * _call_s(arch, chip.row, precision, one) * PS_PER_S) for one in asked)
     alone_ms = times[0] / PS_PER_MS
     _check_alone(workload, alone_ms, f"{card.id} {precision} on {server.id}")
     table = best_queue_batch(times, latency_limit_ms(workload))
@@ -228,7 +261,6 @@ def _point(
     flop_use = min(1.0, _flop(arch, workload, batch) / busy_s / chip.flop_per_s("bf16"))
     read_use = min(1.0, gb["weights"] * 1e9 / busy_s / chip.read_bytes_per_s)
     draw = replica_draw(server, catalog, 1, read_use, flop_use)
-    factor = stack_file().factors[STACK]
     return OperatingPoint(
         id=f"{workload.id}@{server.id}/{precision}-b{batch}",
         workload=workload.id,
@@ -242,11 +274,12 @@ def _point(
         dynamic_kw=draw.mean_kw,
         latency_ms={"latency": alone_ms},
         memory_gb=gb,
-        error_low_factor=1.0 / factor,
-        error_high_factor=factor,
+        error_low_factor=1.0 / anchor.interval_factor,
+        error_high_factor=anchor.interval_factor,
         why=f"roofline {_split(arch, chip.row, precision, asked[0])}, {alone_ms:.1f} ms on this stack; batch {batch}",
         peak_kw=draw.peak_kw,
         service=QueueService(table),
+        measured=anchor.said,
     )
 
 

@@ -11,14 +11,14 @@ HEADS = ["Deployment", "> Work takes, times predicted", "> Fixed times", "> Poin
 
 
 def measured(facts: Facts) -> Html:
-    """Tables of a file that states speeds of its own, and the points of the plan that follow them."""
+    """Tables of a file that states speeds of its own, and the points of the plan that follow them or timed calls."""
     rows = facts.factory.measured
-    if not rows:
+    points = [f"{p.id}: {p.measured}" for p in facts.plan.points if p.measured]
+    if not rows and not points:
         return Html("")
     mine = [[*_row(row), _files(row)] for row in rows if row.tables is None]
     others = [[*_row(row), _files(row), row.tables.words] for row in rows if row.tables is not None]
-    points = [f"{p.id}: {p.measured}" for p in facts.plan.points if p.measured]
-    said = f"Operating points of this plan that rest on them: {len(points) or 'none'}."
+    said = f"Operating points of this plan that rest on speeds from outside: {len(points) or 'none'}."
     parts = [table("Speeds that you measured", [*HEADS, "Measured by you"], mine)] if mine else []
     if others:
         heads = [*HEADS, "Another tool's tables, not measured by you", "Steps that did not count"]

@@ -159,6 +159,17 @@ class LlmWorkload(ServedWorkload):
     demand: tuple[LlmDemand, ...] = Field(min_length=1)
 
 
+class MeasuredCall(Strict):
+    """A call of this workload's policy that you timed: its cameras, steps and chunk, one robot, no network."""
+
+    accelerator: Annotated[str, Field(min_length=1)]
+    """Catalogue id or alias of what it ran on."""
+    precision: Precision
+    """Number format of the weights."""
+    latency_ms: Positive
+    """Images in to actions out, median of a warm server with captured kernels (CUDA graphs), as plans assume."""
+
+
 class ControlWorkload(ServedWorkload):
     """A robot policy that returns chunks of actions (VLA, ACT, diffusion). One unit is one call."""
 
@@ -173,6 +184,8 @@ class ControlWorkload(ServedWorkload):
     cameras_per_robot: PositiveCount
     denoise_steps: PositiveCount | None = None
     """Blank: the model's own."""
+    measured_calls: tuple[MeasuredCall, ...] = ()
+    """Calls that you timed: they stand for the model where they ran, and move it by what is shared elsewhere."""
     service_level: LatencyServiceLevel
     demand: tuple[ControlDemand, ...] = Field(min_length=1)
 

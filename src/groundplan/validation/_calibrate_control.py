@@ -13,6 +13,7 @@ from groundplan.perf.policies import (
     Asked,
     Calls,
     Host,
+    Levels,
     Stack,
     call_s,
     policy_call,
@@ -24,7 +25,7 @@ from groundplan.validation._control_rows import ControlRow, read_control_row
 from groundplan.validation._fit import Fitted, Floats, Free, fit
 from groundplan.validation._outcome import Predicted, Scored, Skipped
 from groundplan.validation._score import errors
-from groundplan.validation._shares import Levels, anchored_by_shares
+from groundplan.validation._shares import anchored_by_shares
 from groundplan.validation._splits import Mask, balanced_weights, conformal_factor, held_out
 from groundplan.validation._table import TruthRow
 

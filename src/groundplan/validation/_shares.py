@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from groundplan.perf.policies import Levels, covariance
 from groundplan.validation._splits import Floats, Mask, leave_one_out
 
-Levels = Sequence[Sequence[Hashable]]
-"""From the widest to the narrowest, the label of each row on each level; an equal label is an error in common."""
 PRIOR_SPREAD, PRIOR_WIDTH = 0.2, 0.7
 """What is believed of the standard deviation (log) of a level before any row is read, and how firmly (log)."""
-
-
-def covariance(spreads: Floats, levels: Levels) -> Floats:
-    """Of log errors [n, n]: variance of each level that two rows share; the last spread is a row's own."""
-    found = np.eye(len(levels[0])) * spreads[-1] ** 2
-    for spread, labels in zip(spreads[:-1], levels, strict=True):
-        _, place = np.unique([repr(one) for one in labels], return_inverse=True)
-        found += spread**2 * (place[:, None] == place[None, :])
-    return found
 
 
 def spreads_of(logs: Floats, levels: Levels) -> Floats:
