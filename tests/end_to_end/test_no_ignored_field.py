@@ -71,7 +71,7 @@ def _points_once(workload: Any, server: Any, _catalog: Any) -> Any:
 
 
 def _staffing_once(workload: Any, point: Any, network_ms: float, load_max: float, store: Any) -> Any:
-    key = (_known(workload), point.id, network_ms, load_max)
+    key = (_known(workload), point.id, point.capacity_per_s, network_ms, load_max)
     if key not in _curves:
         _curves[key] = staffing(workload, point, network_ms, load_max, store)
     return _curves[key]
@@ -79,7 +79,7 @@ def _staffing_once(workload: Any, point: Any, network_ms: float, load_max: float
 
 def _built(loaded: LoadedSpec, catalog: Catalog = CATALOG) -> Any:
     with (
-        patch("groundplan.problem._speeds.operating_points", _points_once),
+        patch("groundplan.problem._build.operating_points", _points_once),
         patch("groundplan.problem._build.staffing", _staffing_once),
     ):
         return build(loaded, catalog)
