@@ -1,6 +1,6 @@
 # Needs make and a Python >= 3.11; everything else goes into .venv, from hashed releases.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs accuracy bench lock clean
+.PHONY: help demo test live lint docs accuracy bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,6 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 help:
 	@echo "make demo   plan the built-in example"
 	@echo "make test   lint, then every test"
+	@echo "make live   measure, anchor and predict a real model server on this CPU (installs it: 130 MB)"
 	@echo "make lint   ruff, pyrefly, import-linter"
 	@echo "make docs   write docs/reference.md and docs/catalogue.md anew"
 	@echo "make accuracy SHARED=FOLDER  write docs/accuracy.md anew from tables of measured rows"
@@ -41,6 +42,10 @@ lint: $(STAMP)
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+live: $(STAMP)
+	$(PIP) install --quiet --no-deps --require-hashes -r requirements-live.lock
+	$(BIN)/python -m pytest -n 0 tests/end_to_end/test_real_server.py
 
 docs: $(STAMP)
 	$(BIN)/python tools/generated_docs.py
