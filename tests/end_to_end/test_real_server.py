@@ -1,13 +1,14 @@
 """A real model server on this CPU, measured, anchored, predicted: what a user does with a benchmark of their own.
 
-Needs `make live`, which installs llama.cpp's server and a small model; skipped without them.
+Live tests need `make live`, which installs llama.cpp's server and a small model; they are skipped without them. What
+AIPerf measured of the same server is in the repository, so that its way to a prediction is tested everywhere.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,6 @@ from groundplan.catalog import Catalog
 from groundplan.measure import Run, anchor, anchors_text, read_results
 from groundplan.perf.serving import Deployment, closed_loop
 from groundplan.spec import MeasuredSpeed, read_measured
-
-pytestmark = pytest.mark.skipif(not real_server.installed(), reason="needs `make live`")
 
 ANCHORS = (Load(1, 64, 32), Load(4, 64, 32))
 OTHERS = (Load(2, 64, 32), Load(2, 128, 64))
@@ -86,14 +85,19 @@ def own_catalog(read: float, products: float) -> Catalog:
     return Catalog({name: text + rows.get(name, "") for name, text in Catalog.default().texts.items()})
 
 
+def own_deployment(catalog: Catalog) -> Deployment:
+    return Deployment(catalog.model(MODEL), catalog.server("own-host"), "int4", 1, "local")
+
+
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory) -> Measured:
+    if not real_server.installed():
+        pytest.skip("needs `make live`")
     folder, catalog = tmp_path_factory.mktemp("results"), own_catalog(*real_server.core_figures())
     with real_server.serving() as server:
         results = {load: server.measure(load) for load in (*ANCHORS, *OTHERS)}
-    deployment = Deployment(catalog.model(MODEL), catalog.server("own-host"), "int4", 1, "local")
     runs = {load: _run(folder / f"{index}.json", result) for index, (load, result) in enumerate(results.items())}
-    return Measured(deployment, catalog, runs, min(result["core_share"] for result in results.values()))
+    return Measured(own_deployment(catalog), catalog, runs, min(result["core_share"] for result in results.values()))
 
 
 def _run(file: Path, result: dict[str, Any]) -> Run:
@@ -127,6 +131,27 @@ def test_the_anchors_file_holds_the_same_correction(measured, speed, tmp_path):
     catalog = measured.catalog.with_measured(read_measured(tmp_path / "anchors.toml"))
     assert catalog.measured == (speed,)
     assert (speed.model, speed.engine, speed.precision, speed.files) == ("smollm2-135m", "local", "int4", FILES)
+
+
+def test_what_aiperf_measured_predicts_its_other_loads(root):
+    folder, catalog = root / "tests" / "measure" / "results", own_catalog(read=15.8, products=0.070)
+    names = {Load(1, 128, 64): "1", Load(4, 128, 64): "4", Load(2, 128, 64): "2", Load(2, 256, 128): "2-long"}
+    runs = {load: read_results(folder / f"aiperf_llama_cpp_{name}.json")[0] for load, name in names.items()}
+    mine = Measured(own_deployment(catalog), catalog, runs, 1.0)
+    light, heavy, *others = runs
+    found = anchor(mine.deployment, catalog, [runs[light], runs[heavy]])
+    assert found.usual_factor == 2.15
+    shipped, anchored = (
+        [mine.predicted_ms(load, speed) / runs[load].tpot_ms - 1.0 for load in others] for speed in (None, found.speed)
+    )
+    assert max(map(abs, anchored)) < 0.15 < min(map(abs, shipped))
+
+
+def test_a_local_runtime_holds_four_requests_unless_tuned():
+    catalog = own_catalog(read=15.8, products=0.070)
+    default = own_deployment(catalog)
+    loops = [closed_loop(one, catalog, 128, 64, 9).batch for one in (default, replace(default, tuning="tuned"))]
+    assert loops == [4, 9]
 
 
 def _lines(measured: Measured, speed: MeasuredSpeed) -> Iterator[str]:
