@@ -12,7 +12,9 @@ from perf_cases import CATALOG, finetune, pretrain
 
 from groundplan.perf import operating_points
 from groundplan.perf._chip import chip_of
-from groundplan.perf._train_shape import total_params
+from groundplan.perf._train_profile import Recipe, shipped_profile, terms_of, train_part
+from groundplan.perf._train_shape import forward_flop, total_params
+from groundplan.perf._train_step import Layout, step_time
 from groundplan.perf._training import Gang, fits_of, trained_model
 
 
@@ -53,6 +55,26 @@ def test_a_fit_keeps_a_fifth_in_reserve():
 def test_a_robot_policy_trains_all_its_towers():
     card = CATALOG.model("pi0")
     assert float(total_params(trained_model(card).shape)) == pytest.approx(card.weights_params(), rel=0.001)
+
+
+@pytest.mark.parametrize(("name", "recompute", "stated_s"), [("pi0.5", 2, 2.548), ("smolvla", 0, 0.312)])
+def test_step_times_of_policies_that_a_guide_states(name, recompute, stated_s):
+    # huggingface/lerobot docs/source/hardware_guide.mdx: all weights, 32 samples on each of 4 H100, PyTorch without a
+    # compiler; three cameras (assumed). Data loading is 0.01 s of it. SmolVLA's towers see 16 patches for each token.
+    arch = CATALOG.model(name).arch
+    tokens = 3 * arch.tokens_per_camera + arch.text_tokens + arch.chunk_steps
+    layout = Layout(float(tokens), 32, 128, dp=4, recompute=recompute)
+    terms = terms_of(Recipe(train_part("h100-sxm", CATALOG), "bf16", "torchtitan-eager"), shipped_profile())
+    found = float(step_time(trained_model(CATALOG.model(name)).work, layout, terms).total)
+    assert found == pytest.approx(stated_s, rel=0.1)
+
+
+def test_towers_that_see_more_patches_than_the_trunk_cost_time_and_no_memory():
+    model = trained_model(CATALOG.model("smolvla"))
+    assert float(total_params(model.shape)) == pytest.approx(CATALOG.model("smolvla").weights_params(), rel=0.001)
+    assert model.token_flop(512, lora=False) > 2 * 3 * float(forward_flop(model.shape, 512))
+    same = trained_model(CATALOG.model("pi0"))
+    assert same.work == same.shape
 
 
 def test_published_speed_of_a_known_gang():

@@ -30,6 +30,8 @@ UNITS_UNKNOWN = 100.0
 ONE_RANK_RESERVE_BYTES = 1e9
 """A process alone holds no communication buffers."""
 READ_USE = 0.30
+CAMERAS = 2.0
+"""Of a training sample of a robot policy (assumed)."""
 MAX_NODES = 1024
 MOST_GANGS = 3
 HOURS_PER_MONTH = 730.0
@@ -43,12 +45,14 @@ class TrainedModel:
     """What training needs of a model: its shape, and how its checkpoint is kept under adapters."""
 
     shape: TrainShape
+    work: TrainShape
+    """The same with what is computed for a token: image towers of policies see more patches than the trunk tokens."""
     frozen_bytes: float
     """Bytes per frozen base weight (LoRA on the checkpoint's own format)."""
 
     def token_flop(self, sequence_tokens: int, *, lora: bool) -> float:
         """FLOP of one token: forward, data gradients and, without adapters, weight gradients."""
-        return (2.0 if lora else 3.0) * float(forward_flop(self.shape, sequence_tokens))
+        return (2.0 if lora else 3.0) * float(forward_flop(self.work, sequence_tokens))
 
 
 def trained_model(card: ModelCard) -> TrainedModel:
@@ -56,16 +60,15 @@ def trained_model(card: ModelCard) -> TrainedModel:
     frozen = BYTES[card.native_precision] if BITS[card.native_precision] <= 16 else BYTES["bf16"]
     arch = card.arch
     if isinstance(arch, TransformerArch):
-        return TrainedModel(shape_of(arch), frozen)
-    if arch.type == "vla":
-        return TrainedModel(_trunk(card), frozen)
+        return TrainedModel(shape_of(arch), shape_of(arch), frozen)
+    if isinstance(arch, VlaArch):
+        params = float(card.weights_params())
+        return TrainedModel(_trunk(arch, params), _trunk(arch, params + _more_patches(arch)), frozen)
     raise Refused("kind", f"training a {arch.type} model ({card.id}) is not modelled")
 
 
-def _trunk(card: ModelCard) -> TrainShape:
-    """The language trunk of a robot policy, its feed-forward width raised to the parameters of all towers."""
-    arch = card.arch
-    assert isinstance(arch, VlaArch)
+def _trunk(arch: VlaArch, params: float) -> TrainShape:
+    """The language trunk of a robot policy, its feed-forward width raised to these parameters."""
     trunk = arch.vlm
     inputs = 2.0 if trunk.gated else 1.0
     shape = TrainShape(
@@ -73,8 +76,17 @@ def _trunk(card: ModelCard) -> TrainShape:
         heads=trunk.heads, kv_heads=trunk.kv_heads, head_dim=trunk.head_dim, ffn=trunk.ffn, ffn_inputs=inputs,
         vocab=arch.vocab, tied=float(arch.tied_embeddings),
     )  # fmt: skip
-    missing = max(float(card.weights_params()) - float(total_params(shape)), 0.0)
+    missing = max(params - float(total_params(shape)), 0.0)
     return replace(shape, ffn=trunk.ffn + missing / (trunk.layers * (inputs + 1.0) * trunk.hidden))
+
+
+def _more_patches(arch: VlaArch) -> float:
+    """Parameters that a token of a sample meets beyond once each, since towers see patches before a projector joins
+    them; of the tokens of a sample with CAMERAS."""
+    patches = (arch.vision_tokens_per_camera or arch.tokens_per_camera) / arch.tokens_per_camera
+    images = CAMERAS * arch.tokens_per_camera
+    share = images / (images + arch.text_tokens)
+    return share * (patches - 1.0) * sum(tower.weights_params() for tower in arch.vision)
 
 
 @dataclass(frozen=True)
@@ -144,7 +156,7 @@ def fits_of(work: Work, model: TrainedModel, server: Server, chip: Chip, gangs: 
     used = _memory(work, model, layouts)
     profile = shipped_profile()
     terms = terms_of(Recipe(part, "bf16", STACK), profile)
-    seconds = step_time(model.shape, layouts, terms).total
+    seconds = step_time(model.work, layouts, terms).total
     rate = np.asarray(layouts.global_batch) * work.sequence_tokens / seconds
     return [
         _best(gang, np.flatnonzero(np.array(owner) == place), layouts, used, rate, part)
@@ -264,7 +276,7 @@ def _point(workload: Work, server: Server, catalog: Catalog, model: TrainedModel
     chip, gang, rate = chip_of(server, catalog), fit.gang, fit.tokens_per_s
     per_unit = workload.tokens_per_run if isinstance(workload, FinetuneWorkload) else 1.0
     flop = model.token_flop(workload.sequence_tokens, lora=_is_lora(workload))
-    again = float(forward_flop(model.shape, workload.sequence_tokens)) if fit.recompute else 0.0
+    again = float(forward_flop(model.work, workload.sequence_tokens)) if fit.recompute else 0.0
     use = rate * (flop + again) / gang.ranks / chip.flop_per_s("bf16")
     draw = replica_draw(server, catalog, gang.ranks, READ_USE, use)
     factor = _interval(workload, model, chip.id)
