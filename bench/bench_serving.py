@@ -1,7 +1,7 @@
 """Serving model: step times a second on one core, sizing one model on 32 accelerators, `groundplan estimate`.
 
 Says what misses: five million step times a second of CPU time, 3 s for the sizing, 1 s for `estimate`; the last two
-are whole processes, start-up included. `--size` is the sizing alone, as that process runs it.
+are whole processes, start-up included, and both their elapsed and their CPU time counts. `--size` is the sizing alone, as that process runs it.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ def main() -> None:
         print(f"{name}: {wall:.2f} s, {cpu:.2f} s of CPU time")
     met = {
         "step times": min(rates.values()) >= LIMIT_RATE,
-        "sizing": sizing[0] <= LIMIT_SIZING_S,
-        "estimate": asked[0] <= LIMIT_ESTIMATE_S,
+        "sizing": max(sizing) <= LIMIT_SIZING_S,
+        "estimate": max(asked) <= LIMIT_ESTIMATE_S,
     }
     print("; ".join(f"{name}: {'met' if ok else 'MISSED'}" for name, ok in met.items()))
 

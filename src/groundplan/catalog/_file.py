@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 
 from groundplan.catalog._base import Table
-from groundplan.catalog._hf import model_from_hf_config
 from groundplan.catalog._models import ModelCard
 from groundplan.catalog._places import FxRate
 from groundplan.catalog._tariffs import Tariff
@@ -19,6 +18,8 @@ MOST_RATE_FACTOR = 2.0
 
 def own_card(model: OwnModel, shipped: Table[ModelCard]) -> ModelCard:
     """The card of a configuration; CatalogError for an id of the catalogue or an unknown configuration."""
+    from groundplan.catalog._hf import model_from_hf_config  # few files bring a model
+
     if (known := shipped.find(model.id)) is not None:
         what = f"model {model.id} is in the catalogue already, as {known.id}"
         raise CatalogError(Issue("catalog-ambiguous", f"models[{model.id}]", what, "give it an id of its own"))

@@ -11,7 +11,6 @@ from groundplan.perf._disaggregated import unit_points
 from groundplan.perf._llm import llm_points
 from groundplan.perf._measured import check_measured
 from groundplan.perf._offline import analytics_points, simulation_points
-from groundplan.perf._sensing import stream_points, vision_points
 from groundplan.perf._types import OperatingPoint, Points, Refusal, Refused
 from groundplan.spec import (
     AnalyticsWorkload,
@@ -64,8 +63,12 @@ def _all(workload: AnyWorkload, server: Server, catalog: Catalog) -> Iterator[Op
         case ControlWorkload():
             return control_points(workload, server, catalog)
         case VisionWorkload():
+            from groundplan.perf._sensing import vision_points
+
             return vision_points(workload, server, catalog)
         case StreamWorkload():
+            from groundplan.perf._sensing import stream_points
+
             return stream_points(workload, server, catalog)
         case FinetuneWorkload() | PretrainWorkload():
             from groundplan.perf._training import training_points  # most commands never train
