@@ -1,7 +1,8 @@
 """Serving model: step times a second on one core, sizing one model on 32 accelerators, `groundplan estimate`.
 
 Says what misses: five million step times a second of CPU time, 3 s for the sizing, 1 s for `estimate`; the last two
-are whole processes, start-up included, and both their elapsed and their CPU time counts. `--size` is the sizing alone, as that process runs it.
+are whole processes, start-up included, and their elapsed time counts as well as their CPU time. `--size` is the sizing
+alone, as that process runs it.
 """
 
 from __future__ import annotations
