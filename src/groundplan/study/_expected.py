@@ -11,7 +11,7 @@ from groundplan.problem import Change, Problem, Relaxation, applied, rebuilt
 from groundplan.spec import LoadedSpec
 
 Progress = Callable[[str], None]
-PLAN_S = 15.0
+PLAN_S = 25.0
 NOT_ENOUGH = {True: "", False: " (but then other limits are in the way)", None: " (if that is enough is not known)"}
 """What follows the words of a relaxation, by whether a plan exists then."""
 
@@ -44,10 +44,10 @@ def at_expected_speeds(
         except GroundplanError:
             break
         verdict = has_plan(known, PLAN_S)
-        if verdict:
+        if verdict is not False:
             break
     text = f"measure {', '.join(about)} first and plan at expected speeds: {change}{NOT_ENOUGH[verdict]}"
     return Relaxation(
-        kind="speed", id=name, text=text, enough=bool(verdict), amount=None, unit="", least=verdict is not None,
-        changes=(change,),
+        kind="speed", id=f"expected speeds ({name})", text=text, enough=bool(verdict), amount=None, unit="",
+        least=verdict is not None, changes=(change,),
     )  # fmt: skip
