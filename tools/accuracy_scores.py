@@ -28,7 +28,6 @@ from groundplan.validation import _calibrate_vision as vision
 from groundplan.validation._control_rows import read_control_row
 from groundplan.validation._power_rows import read_power_row
 from groundplan.validation._serving import class_of, predicted
-from groundplan.validation._serving_answers import ANSWERS
 from groundplan.validation._serving_rows import QUANTITIES, Case, read_case
 from groundplan.validation._splits import conformal_factor, leave_one_out
 from groundplan.validation._train_memory import MEMORY
@@ -107,11 +106,6 @@ def configurations(rows: Table, catalog: Catalog) -> list[tuple[serving.Measured
     return [(replace(part[0], value=float(np.exp(logs[key]))), len(part)) for key, part in groups.items()]
 
 
-def closed_form(one: serving.Measured) -> bool:
-    """Whether a fit can read it."""
-    return f"{one.case.protocol} {one.case.quantity}" in ANSWERS
-
-
 def stated_load(one: serving.Measured) -> bool:
     """Whether the row itself says lengths and load, so that nothing of them is assumed."""
     row = one.row
@@ -136,7 +130,7 @@ def judge_serving(
 
 
 def serving_values_without(table: serving.Table, mask: np.ndarray) -> dict[str, float]:
-    """Constants fitted on the closed forms outside the mask."""
+    """Constants fitted on the rows outside the mask."""
     return serving.values_of(serving.fitted(table.where(mask)))
 
 
@@ -144,7 +138,7 @@ def serving_unseen(
     found: Sequence[tuple[serving.Measured, int]], label: Callable[[serving.Measured], str]
 ) -> tuple[np.ndarray, dict[str, dict[str, float]]]:
     """Predictions of every configuration by constants fitted without those of its label; and those constants."""
-    table = serving.Table(tuple(one for one, _ in found if closed_form(one)))
+    table = serving.Table(tuple(one for one, _ in found if one.readable))
     usable = serving._fittable(table)
     own = np.array([label(one) for one in table.rows])
     names = np.array([label(one) for one, _ in found])
@@ -200,7 +194,7 @@ def serving_sheet(folder: Path, catalog: Catalog) -> Sheet:
     ]
     silent = {one.row.number for (one, _), value in zip(found, frozen, strict=True) if np.isnan(value)}
     skipped, scored = _serving_reasons(rows, catalog, silent)
-    table = serving.Table(tuple(one for one, _ in found if closed_form(one)))
+    table = serving.Table(tuple(one for one, _ in found if one.readable))
     fit_rows = int(serving._fittable(table).sum())
     publishers = len({one.row.publisher for one in table.rows})
     return Sheet(
@@ -235,9 +229,9 @@ def roofline_constants() -> perf.Constants:
         grouped_gemm_factor=1.0, attention_share=1.0, latent_attention_share=1.0, alpha_scaleup_s=0.0, alpha_pcie_s=0.0,
         alpha_growth=0.0, link_share=1.0, slow_link_share=1.0, power_exponent=0.0, imbalance_factor=1.0, layer_s=0.0,
         moe_layer_s=0.0, state_layer_s=0.0, sparse_layer_s=0.0, age_rate=0.0, pipeline_exponent=0.0,
-        untuned_layer_factor=1.0, untuned_host_factor=1.0, moe_prefill_factor=1.0, drain=0.0, stall_share=1.0,
-        host_s=zeros, sequence_s=zeros, layer_factor=np.ones_like(zeros), front_s=zeros, exposed_share=0.0,
-        activation_passes=0.0,
+        untuned_layer_factor=1.0, untuned_host_factor=1.0, launch_factor=1.0, moe_prefill_factor=1.0, drain=0.0,
+        stall_share=1.0, host_s=zeros, sequence_s=zeros, layer_factor=np.ones_like(zeros), front_s=zeros,
+        exposed_share=0.0, activation_passes=0.0,
     )  # fmt: skip
 
 

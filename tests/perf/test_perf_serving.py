@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -107,6 +109,30 @@ def test_defaults_are_slower_than_tuned_engines_and_old_ones_slower_than_new():
 
     assert speed(untuned=1.0) > speed(untuned=0.5) > speed(untuned=0.0)
     assert speed(year=2024.5) > speed(year=2025.5) > speed(year=2026.5)
+
+
+def test_only_prefills_of_default_deployments_are_launched_kernel_by_kernel():
+    """Decode steps are captured everywhere: the step that holds a prompt pays, in closed form and in the tables."""
+    work = perf.Work(at(65.0), at(64.0))
+    for untuned, share in ((0.0, 0.0), (0.5, 0.5), (1.0, 1.0)):
+        _, _, terms = deployment("deepseek-v3", "h200-sxm", "fp8", perf.Ranks(8), untuned=untuned)
+        bare = replace(CONSTANTS, captured=CONSTANTS.captured * 0.0)
+        paid = float((perf.step_s(terms, CONSTANTS, work) - perf.step_s(terms, bare, work))[0])
+        assert paid == pytest.approx(share * float(perf.launches_s(terms, CONSTANTS)))
+        assert perf.decode_s(terms, CONSTANTS, at(64), at(500)) == perf.decode_s(terms, bare, at(64), at(500))
+        tables = [perf.step_time(terms, c, 500.0, 64, 2048) for c in (CONSTANTS, bare)]
+        longer = (tables[0].prefill_base_ps[-1] - tables[1].prefill_base_ps[-1]) / 1e12
+        assert longer == pytest.approx(paid, rel=1e-6, abs=1e-9)
+
+
+def test_latent_attention_has_more_to_launch():
+    dense, latent = (
+        deployment(model, "h200-sxm", "fp8", perf.Ranks(8), untuned=1.0)[2]
+        for model in ("qwen3-235b-a22b", "deepseek-v3")
+    )
+    assert float(perf.launches_s(latent, CONSTANTS) / latent.layers) > 1.5 * float(
+        perf.launches_s(dense, CONSTANTS) / dense.layers
+    )
 
 
 def test_releases_are_dated_by_the_longest_beginning():

@@ -21,14 +21,14 @@ level_factor = 1.2
 fixed_factor = 1.3
 points_count = 2
 spread_factor = 1.05
-against = "serving-2026.11"
+against = "serving-2026.12"
 tool = "vllm bench serve"
 files = ["load.json"]
 dated = 2026-11-04
 """
 BY_HAND = (
     "{model: qwen3-8b, accelerator: l40s, engine: sglang, precision: bf16, tensor_ranks_count: 2, level_factor: 0.9, "
-    "fixed_factor: 0.9, points_count: 1, spread_factor: 1, against: serving-2026.11, tool: own, files: [a.json]}"
+    "fixed_factor: 0.9, points_count: 1, spread_factor: 1, against: serving-2026.12, tool: own, files: [a.json]}"
 )
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 
 from groundplan.catalog import Catalog
+from groundplan.perf import serving as perf
 from groundplan.validation import Skipped, TruthRow, read_truth
 from groundplan.validation._serving import predict_serving, predicted
+from groundplan.validation._serving_replay import first_token
 from groundplan.validation._serving_rows import Case, gpus, kv_format, protocol_of, read_case, weight_format
 
 CATALOG = Catalog.default()
@@ -52,6 +55,33 @@ def test_speculative_rows_count_what_the_draft_gets_right():
         [row(**big, precision="nvfp4", concurrency_or_batch=1, notes=said) for said in notes], CATALOG
     )
     assert plain.value > one.value > three.value > better.value
+
+
+def test_a_scheduler_that_looks_at_its_queue_now_and_then_lets_prompts_wait():
+    """InferenceX runs SGLang on B200 so that it takes prompts up every 30 steps, every 10 at small loads."""
+    big = {"publisher": "SemiAnalysis InferenceX", "model": "deepseek-ai/DeepSeek-R1", "precision": "fp8", "tp": 8,
+           "n_accelerators": 8, "metric": "ttft_ms", "framework": "SGLang"}  # fmt: skip
+    b200 = [row(**big, accelerator="B200-180GB", concurrency_or_batch=load) for load in (4, 64)]
+    others = [
+        row(**big, accelerator="H200-SXM-141GB", concurrency_or_batch=64),
+        row(**{**big, "publisher": "somebody"}, accelerator="B200-180GB", concurrency_or_batch=64),
+    ]
+    assert [read_case(one, CATALOG).wait_steps for one in (*b200, *others)] == [5.0, 15.0, 0.0, 0.0]
+    case = read_case(b200[1], CATALOG)
+    c = perf.serving_file().constants()
+    waits, plain = predicted([case, replace(case, wait_steps=0.0)], c) / case.factor
+    step_s = predicted([replace(case, quantity="tpot", factor=1.0)], c)[0]
+    assert waits - plain == pytest.approx(15.0 * step_s, rel=0.2)
+
+
+def test_a_first_token_is_its_replay_and_what_stands_around_it():
+    big = {"model": "deepseek-ai/DeepSeek-R1", "accelerator": "H200-SXM-141GB", "n_accelerators": 8, "tp": 8}
+    case = read_case(row(**big, metric="ttft_ms"), CATALOG)
+    c = perf.serving_file().constants()
+    part = first_token(case, c)
+    said = predicted([case], c)[0] / case.factor
+    assert said == pytest.approx(c.front_s[part.engine] + part.added_s + c.moe_prefill_factor * part.replayed_s)
+    assert part.added_s > float(perf.launches_s(case.variants[0].terms, c)) * (1.0 - case.untuned)
 
 
 def test_a_plain_row_is_answered_within_its_interval():

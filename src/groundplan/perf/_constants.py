@@ -43,6 +43,7 @@ class Constants:
     imbalance_factor: float
     layer_s: float
     moe_layer_s: float
+    launch_factor: float
     state_layer_s: float
     sparse_layer_s: float
     age_rate: float
@@ -59,6 +60,8 @@ class Constants:
     """Of an engine's fixed times of layers and start-up times of collectives."""
     front_s: Floats
     """A request outside the engine: HTTP, tokenizer, scheduling, the first token's way back."""
+    captured: Floats
+    """1 where an engine replays decode steps from captured kernels, 0 where it launches (or compiles) all alike."""
     exposed_share: float = EXPOSED_SHARE
     activation_passes: float = ACTIVATION_PASSES
 
@@ -71,6 +74,8 @@ class ServingFile:
     shared: Mapping[str, Mapping[str, Any]]
     engines: Mapping[str, Mapping[str, Mapping[str, float]]]
     """Engine -> constant -> its row."""
+    captured: Mapping[str, bool]
+    """Engine -> whether it replays decode steps from captured kernels."""
     releases: Mapping[str, dict[str, float]]
     """Engine -> how a version begins -> year of its release, with the fraction of it."""
     intervals: Mapping[str, float]
@@ -100,16 +105,19 @@ class ServingFile:
         by_engine: dict[str, Any] = {
             name: np.array([v[f"{e}.{name}"] for e in self.engines]) for name in ENGINE_CONSTANTS
         }
-        return Constants(gemm_share=np.array([shares[fmt] for fmt in FORMATS]), **plain, **by_engine)
+        captured = np.array([float(self.captured[e]) for e in self.engines])
+        gemms = np.array([shares[fmt] for fmt in FORMATS])
+        return Constants(gemm_share=gemms, captured=captured, **plain, **by_engine)
 
 
 @cache
 def serving_file() -> ServingFile:
     """The file of this release."""
     raw = tomllib.loads((files("groundplan.perf") / "data" / "serving.toml").read_text("utf-8"))
+    engines = {name: {k: rows[k] for k in ENGINE_CONSTANTS} for name, rows in raw["engine"].items()}
+    captured = {name: rows["captured"] for name, rows in raw["engine"].items()}
     releases = {name: rows["releases"] for name, rows in raw["engine"].items()}
-    engines = {name: {k: v for k, v in rows.items() if k != "releases"} for name, rows in raw["engine"].items()}
-    return ServingFile(raw["version"], raw["global"], engines, releases, raw["interval"])
+    return ServingFile(raw["version"], raw["global"], engines, captured, releases, raw["interval"])
 
 
 def generation(engine: str, year: float) -> str:

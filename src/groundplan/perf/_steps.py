@@ -10,6 +10,10 @@ from groundplan.perf._constants import Constants
 from groundplan.perf._shape import Floats, expected_active_experts
 from groundplan.perf._terms import Terms
 
+LATENT_KERNELS = 2.0
+"""Kernels of a layer's prefill with latent attention over those without: it projects down and up again, queries and
+keys apart, with norms between (counted roughly)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -38,7 +42,7 @@ def step_s(t: Terms, c: Constants, work: Work) -> Floats:
     prefill = np.maximum(work.tokens - work.queries * work.decode, 0.0) / t.stages
     total = dense_s(t, c, tokens, rows) + decode_attention_s(t, c, decode, work.context / t.stages, work.queries)
     total = total + prefill_attention_s(t, c, prefill, work.pairs / t.stages)
-    total = total + fixed_s(t, c) + sequences_s(t, c, work.decode)
+    total = total + fixed_s(t, c, prefill) + sequences_s(t, c, work.decode)
     return total * t.stages**c.pipeline_exponent * c.race_factor ** np.minimum(t.untuned, 0.0)
 
 
@@ -92,13 +96,28 @@ def prefill_attention_s(t: Terms, c: Constants, tokens: Floats, pairs: Floats) -
     return (t.pair_flop * pairs + t.window_flop * np.minimum(pairs, t.window * tokens)) / rate / t.data
 
 
-def fixed_s(t: Terms, c: Constants) -> Floats:
-    """Launches and host work of a step that no batch size changes; software of each year needs less."""
+def fixed_s(t: Terms, c: Constants, prefill: Floats) -> Floats:
+    """Launches and host work of a step that no batch size changes; software of each year needs less.
+
+    Engines capture the kernels of decode steps; in default deployments a step that prefills launches them one by one.
+    """
+    host = c.host_s[_i(t.engine)] * c.untuned_host_factor ** np.maximum(t.untuned, 0.0) * age(t, c)
+    launched = np.where(prefill > 0.0, np.maximum(t.untuned, 0.0), 0.0) * launches_s(t, c)
+    return layers_s(t, c) + host + launched
+
+
+def layers_s(t: Terms, c: Constants) -> Floats:
+    """Fixed time of all layers of a decode step."""
     moe = c.moe_layer_s * c.untuned_layer_factor ** np.maximum(t.untuned, 0.0)
     layers = c.layer_s * t.layers + moe * t.moe_layers
     layers = layers + c.state_layer_s * t.state_layers + c.sparse_layer_s * t.sparse_layers
-    host = c.host_s[_i(t.engine)] * c.untuned_host_factor ** np.maximum(t.untuned, 0.0)
-    return (layers * c.layer_factor[_i(t.engine)] + host) * age(t, c)
+    return layers * c.layer_factor[_i(t.engine)] * age(t, c)
+
+
+def launches_s(t: Terms, c: Constants) -> Floats:
+    """What the layers of a prefill take beyond those of a decode step, where only the latter is captured."""
+    kernels = np.where(t.latent_flop > 0.0, LATENT_KERNELS, 1.0)
+    return c.captured[_i(t.engine)] * (c.launch_factor * kernels - 1.0) * layers_s(t, c)
 
 
 def sequences_s(t: Terms, c: Constants, decode: Floats) -> Floats:

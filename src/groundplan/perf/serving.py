@@ -7,6 +7,7 @@ from groundplan.perf._room import MemoryRule, Room, room
 from groundplan.perf._shape import Formats, formats_of
 from groundplan.perf._speculation import Drafts, drafts_of
 from groundplan.perf._steady import (
+    CHUNK_TOKENS,
     Asked,
     alone_s,
     batch_in_memory,
@@ -18,12 +19,13 @@ from groundplan.perf._steady import (
     tpot_s,
 )
 from groundplan.perf._step_parts import Steps, deployments, steps
-from groundplan.perf._steps import Work, step_s
+from groundplan.perf._steps import Work, launches_s, step_s
 from groundplan.perf._tables import step_time
 from groundplan.perf._terms import Ranks, Served, Terms, terms
 from groundplan.perf._types import Refused
 
 __all__ = [
+    "CHUNK_TOKENS",
     "Asked",
     "Chip",
     "ClosedLoop",
@@ -49,6 +51,7 @@ __all__ = [
     "drafts_of",
     "formats_of",
     "generation",
+    "launches_s",
     "mean_context",
     "output_rate",
     "prompt_s",

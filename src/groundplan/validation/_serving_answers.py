@@ -129,11 +129,11 @@ def _closed_user_rate(bench: Bench, c: perf.Constants) -> Floats:
 
 
 def _gap(bench: Bench, c: perf.Constants) -> Floats:
-    """Quantile of the gap between tokens: a decode step, and the prompts that share it (Poisson, B / O a step)."""
+    """Quantile of the gap between tokens: a decode step, with the prompts that share it (Poisson, B / O a step)."""
     batch = _batch(bench)
-    context = perf.mean_context(bench.asked)
-    alone = perf.decode_s(bench.terms, c, batch, context)
-    return alone + bench.prompts * perf.prompt_s(bench.terms, c, bench.asked.prompt, batch, bench.asked.output)
+    tokens = np.minimum(bench.prompts * bench.asked.prompt, perf.CHUNK_TOKENS)
+    pairs = tokens * bench.asked.prompt / 2.0
+    return perf.step_s(bench.terms, c, perf.Work(batch + tokens, batch, batch * perf.mean_context(bench.asked), pairs))
 
 
 def _static_rate(bench: Bench, c: perf.Constants) -> Floats:

@@ -6,6 +6,7 @@ Time to first token depends on the protocol first: how many requests, of how equ
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -32,6 +33,11 @@ SEED = 7
 TOKEN_BUDGET = 8192
 BLOCK_TOKENS = 16
 ENGINE_BATCH = 1024
+RACE_BATCH = 2048
+"""Sequences at once in MLPerf's closed division, where the cap is one of the settings that were searched."""
+LATE_STEPS = 1.0
+"""Decode steps that a first token is late: half of the one that runs when its prompt comes (the replay lets it in at
+once), and half of the next, during which an asynchronous engine hands its output over."""
 MOST_REQUESTS = 6000
 OPEN_REQUESTS = 1500
 OPEN_CV = 0.6
@@ -70,11 +76,37 @@ def _variant(case: Case, variant: Variant, c: perf.Constants) -> float | None:
         return None
     if case.quantity == "output_rate":
         return _output_rate(run, whole=case.requests < MOST_REQUESTS) * variant.replicas * case.factor
-    seconds = _seconds(case, run)
-    if case.quantity in ("ttft", "e2e"):
-        seconds = _first(case, variant, c, seconds)
-    chosen = np.mean(seconds) if case.percentile is None else np.quantile(seconds, case.percentile)
-    return float(chosen) * case.factor
+    if case.quantity == "ttft" and _closed(case):
+        return _first(case, variant, c, run).seconds(c) * case.factor
+    front = float(c.front_s[int(variant.terms.engine)]) if case.quantity in ("ttft", "e2e") else 0.0
+    return (front + _seconds(case, run)) * case.factor
+
+
+@dataclass(frozen=True, slots=True)
+class FirstToken:
+    """Time to the first token in a closed loop, by parts that constants outside the step model scale."""
+
+    engine: int
+    moe: bool
+    replayed_s: float
+    """Of the replay, with steady-state step times."""
+    added_s: float
+    """Launches of the prompt's own prefill, steps that it waited, and the step by which the token is late."""
+
+    def seconds(self, c: perf.Constants) -> float:
+        """The first steps of a mixture of experts are slower than its steady ones."""
+        factor = c.moe_prefill_factor if self.moe else 1.0
+        return float(c.front_s[self.engine]) + self.added_s + factor * self.replayed_s
+
+
+def first_token(case: Case, c: perf.Constants) -> FirstToken | None:
+    """Parts of a case of TTFT in a closed loop; None where the load cannot be run."""
+    variant = best_variant(case, c)
+    try:
+        run = _run(case, variant, c)
+    except KernelError:
+        return None
+    return _first(case, variant, c, run)
 
 
 def _output_rate(run: EngineRun, *, whole: bool) -> float:
@@ -87,24 +119,25 @@ def _output_rate(run: EngineRun, *, whole: bool) -> float:
     return float(run.output_tokens[middle[1:]].sum()) / span
 
 
-def _seconds(case: Case, run: EngineRun) -> Floats:
-    if case.quantity == "ttft":
-        return run.ttft_ps / PS_PER_S
-    if case.quantity == "e2e":
-        return (run.finish_ps - run.arrivals_ps) / PS_PER_S
-    return run.tpot_ps / PS_PER_S
+def _seconds(case: Case, run: EngineRun) -> float:
+    """Mean or quantile over the requests of a run."""
+    times = {"ttft": run.ttft_ps, "e2e": run.finish_ps - run.arrivals_ps}.get(case.quantity, run.tpot_ps) / PS_PER_S
+    return float(np.mean(times) if case.percentile is None else np.quantile(times, case.percentile))
 
 
-def _first(case: Case, variant: Variant, c: perf.Constants, seconds: Floats) -> Floats:
-    """What stands around the engine, and first steps of a mixture of experts, slower than its steady ones."""
-    front = float(c.front_s[int(variant.terms.engine)])
-    return front + seconds * (c.moe_prefill_factor if case.moe and _closed(case) and case.quantity == "ttft" else 1.0)
+def _first(case: Case, variant: Variant, c: perf.Constants, run: EngineRun) -> FirstToken:
+    """Where steps that prefill are captured too, launching the first ones still delays the prompt's own token."""
+    launches = float(perf.launches_s(variant.terms, c)) * (1.0 - max(case.untuned, 0.0))
+    step_s = float(np.mean(run.tpot_ps)) / PS_PER_S
+    added = launches + (LATE_STEPS + case.wait_steps) * step_s
+    return FirstToken(int(variant.terms.engine), case.moe, _seconds(case, run), added)
 
 
 def _run(case: Case, variant: Variant, c: perf.Constants) -> EngineRun:
     concurrency = max(1, round(case.concurrency / variant.replicas)) if np.isfinite(case.concurrency) else 1
     budget = case.step_tokens or TOKEN_BUDGET
-    cap = min((case.sequences or ENGINE_BATCH) * int(variant.terms.data), budget)
+    usual = RACE_BATCH if case.untuned < 0.0 else ENGINE_BATCH
+    cap = min((case.sequences or usual) * int(variant.terms.data), budget)
     cap = min(cap, _reserved(case, variant)) if _closed(case) else cap
     batch = min(cap, concurrency) if _closed(case) else cap
     step = perf.step_time(variant.terms, c, case.prompt + case.output / 2.0, batch, budget, variant.drafts)

@@ -83,6 +83,8 @@ class Case:
     """Lengths of an open loop are those of a data set, not all alike."""
     waves: float = 3.0
     """Requests of a closed loop over its concurrency."""
+    wait_steps: float = 0.0
+    """Decode steps for which a prompt waits on average before the engine takes it up, by its set-up."""
     sequences: int | None = None
     """`max_num_seqs` of the engine, where stated."""
     step_tokens: int | None = None
@@ -151,6 +153,7 @@ def _case(row: TruthRow, parts: Parts, protocol: Protocol, asked: Lengths, varia
         spread=1.0 - MIXED_SHORTEST if "range ratio 0.8" in row.text("notes") else 0.0,
         varied=varied(row),
         waves=waves(row, asked.concurrency),
+        wait_steps=_wait_steps(row, parts, asked, variants),
         sequences=_whole(_noted(row, "max_num_seqs")),
         step_tokens=_whole(_noted(row, "max_num_batched_tokens")),
         limits_s=limits_of(row),
@@ -165,6 +168,12 @@ def speculation_of(row: TruthRow) -> Speculation | None:
     if found is None:
         return None
     return Speculation(draft=found.group(1), draft_tokens=int(found.group(2)), acceptance_share=share)
+
+
+def _wait_steps(row: TruthRow, parts: Parts, asked: Lengths, variants: tuple[Variant, ...]) -> float:
+    groups = all(float(variant.terms.data) > 1.0 for variant in variants)
+    deployment = row.publisher, engine_of(row), parts.accelerator, parts.card.id
+    return serving_sources().wait_steps(*deployment, asked.concurrency, data_groups=groups)
 
 
 def varied(row: TruthRow) -> bool:

@@ -7,9 +7,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 FILE = Path(__file__).parent / "data" / "serving_sources.toml"
 USUAL = "usual"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueWait:
+    """How long a publisher's set-up of an engine leaves a prompt in the queue; an empty field holds for all."""
+
+    publisher: str
+    engine: str
+    steps: float
+    """Decode steps, on average."""
+    accelerators: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    from_concurrency: float = 0.0
+    data_groups: bool = False
+    """Only where attention runs in data groups."""
+
+    def holds(self, publisher: str, engine: str, accelerator: str, model: str) -> bool:
+        """Whether it speaks of this deployment, its load and layout aside."""
+        if (self.publisher, self.engine) != (publisher, engine):
+            return False
+        return accelerator in (self.accelerators or (accelerator,)) and model in (self.models or (model,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +45,7 @@ class ServingSources:
     mlperf_lengths: Mapping[str, tuple[float, float]]
     acceptance_share: float
     """Chance that a proposal of a draft is accepted."""
+    queue_waits: tuple[QueueWait, ...]
     noisy_hosts: frozenset[tuple[str, str]]
     """Publisher and accelerator."""
 
@@ -36,6 +59,16 @@ class ServingSources:
         """Requests of a closed loop over its concurrency."""
         return self.waves.get(publisher, self.waves[USUAL])
 
+    def wait_steps(
+        self, publisher: str, engine: str, accelerator: str, model: str, concurrency: float, *, data_groups: bool
+    ) -> float:
+        """Decode steps for which a prompt waits before the engine takes it up: those of the first line that holds."""
+        for one in self.queue_waits:
+            loaded = concurrency >= one.from_concurrency and (data_groups or not one.data_groups)
+            if loaded and one.holds(publisher, engine, accelerator, model):
+                return one.steps
+        return 0.0
+
 
 @cache
 def serving_sources() -> ServingSources:
@@ -48,5 +81,11 @@ def serving_sources() -> ServingSources:
         task_lengths={name: (prompt, output) for name, (prompt, output) in raw["task_lengths"].items()},
         mlperf_lengths={name: (prompt, output) for name, (prompt, output) in raw["mlperf_lengths"].items()},
         acceptance_share=raw["drafts"]["acceptance_share"],
+        queue_waits=tuple(_queue_wait(one) for one in raw["queue_waits"]),
         noisy_hosts=frozenset((one["publisher"], one["accelerator"]) for one in raw["noisy_hosts"]),
     )
+
+
+def _queue_wait(raw: dict[str, Any]) -> QueueWait:
+    lists: dict[str, Any] = {name: tuple(value) for name, value in raw.items() if isinstance(value, list)}
+    return QueueWait(**raw | lists)
