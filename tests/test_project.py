@@ -113,10 +113,17 @@ def test_a_number_without_a_unit_is_found() -> None:
 # --- rooms export what they say ------------------------------------------------------------------------
 
 
+def _loaded(module: ast.Module) -> list[ast.stmt]:
+    """Statements that give names: those under TYPE_CHECKING serve annotations only, unless `__getattr__` loads them."""
+    later = any(isinstance(node, ast.FunctionDef) and node.name == "__getattr__" for node in module.body)
+    blocks = [node for node in module.body if isinstance(node, ast.If)] if later else []
+    return [*module.body, *(node for block in blocks for node in block.body)]
+
+
 def _exports(module: ast.Module) -> set[str]:
     """Return the public names that a room's __init__ defines or takes from groundplan."""
     names: set[str] = set()
-    for node in module.body:  # what stands under TYPE_CHECKING serves annotations only
+    for node in _loaded(module):
         if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("groundplan")):
             names.update(alias.asname or alias.name for alias in node.names)
     for node in module.body:

@@ -102,13 +102,13 @@ __all__ = [
     "token_price",
 ]
 
-LATER = ("_rules", "_own", "_token_offers", "_hf")
+_LATER = ("_rules", "_own", "_token_offers", "_hf")
 """Modules that few commands need: they load when one of their names is asked for."""
 
 
 def __getattr__(name: str) -> Any:
     """A public name of a module that is not loaded yet."""
-    for module in LATER if name in __all__ else ():
+    for module in _LATER if name in __all__ else ():
         if hasattr(loaded := import_module(f"{__name__}.{module}"), name):
             return getattr(loaded, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
