@@ -13,7 +13,7 @@ BATCH = 64
 
 def step(decode_ms=10, prefill_ms_per_token=0.01, growth=0.0):
     base = [0, *(round((decode_ms + growth * d) * MS) for d in range(1, BATCH + 1))]
-    start, slope = round(MS), round(prefill_ms_per_token * MS)
+    start, slope = MS, round(prefill_ms_per_token * MS)
     return StepTime(base, [0] * (BATCH + 1), [1], [start], [slope])
 
 
