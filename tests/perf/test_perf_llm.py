@@ -125,6 +125,14 @@ def test_int8_is_slow_where_the_part_is_slow_at_it():
     assert peak["int8"] > 4 * peak["fp8"]
 
 
+def test_a_local_runtime_holds_four_requests_at_an_interval_of_its_own():
+    asked = {name: llm("llama-3.1-8b").model_copy(update={"engine": name}) for name in ("vllm", "local")}
+    points = {name: _points(workload, "l40s-8").points[0] for name, workload in asked.items()}
+    assert (points["local"].error_high_factor, points["vllm"].error_high_factor) == (2.15, 1.65)
+    assert points["local"].id.endswith("-b4")
+    assert points["local"].capacity_per_s < points["vllm"].capacity_per_s
+
+
 def test_levels_that_cannot_be_met_are_refused_with_the_number():
     slow = _points(llm("llama-3.1-70b", tpot_ms=1.0), "hgx-h100-8")
     assert slow.points == ()
