@@ -69,7 +69,7 @@ class Engine:
         """What a group does with work of its own: prompts, and the cache of its sequences."""
         return self.terms if self.groups == 1 else replace(self.terms, data=np.ones(()))
 
-    def dense_s(self, tokens: Floats, sequences: int = 1) -> Floats:
+    def dense_s(self, tokens: Floats, sequences: Floats | float = 1.0) -> Floats:
         """Seconds of a step of this many tokens, up to `sequences` of them decoding; cached context left out."""
         counts = np.maximum(np.asarray(tokens, dtype=float), 1.0)
         return prefill_s(self.own, self.constants, self.shape.context_tokens, counts, sequences)

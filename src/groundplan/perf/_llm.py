@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -18,12 +18,14 @@ from groundplan.perf._measured import anchor_of, with_anchor
 from groundplan.perf._power import Draw, replica_draw
 from groundplan.perf._profile import EngineSettings
 from groundplan.perf._room import CONTEXT_BYTES, activation_bytes, kv_bytes, weight_bytes
-from groundplan.perf._shape import Shape, formats_of
+from groundplan.perf._shape import Floats, Shape, formats_of
 from groundplan.perf._speculation import drafts_of
 from groundplan.perf._terms import Ranks, Served
 from groundplan.perf._types import PS_PER_MS, EngineService, OperatingPoint, Refusal, Refused, short_of
 from groundplan.spec import Lengths, LlmWorkload
 
+LEAST = 1e-9
+"""Fewer decoding sequences in a mean step are none."""
 LONGEST = 0.999
 """Requests up to this percentile of prompt and output must fit in the KV cache."""
 BUDGETS = (8192, 4096, 2048, 1024, 512)
@@ -135,26 +137,40 @@ class Saturation:
 
 
 def saturate(engine: Engine, workload: LlmWorkload, batch: int, token_budget: int) -> Saturation:
-    """Closed-form throughput of a full batch.
+    """Closed-form throughput of a full batch; see `saturations`."""
+    return saturations(engine, workload, [batch], token_budget)[0]
+
+
+def saturations(engine: Engine, workload: LlmWorkload, sizes: Sequence[int], token_budget: int) -> list[Saturation]:
+    """Closed-form throughput of full batches of these sizes.
 
     A request holds its place for O steps: one ends its prefill and yields the first token, O - 1 decode. So
     batch / O prompts start in a mean step (Poisson about that mean), unless the token budget allows fewer.
     """
     prompt, output = workload.prompt.mean_tokens, max(workload.output.mean_tokens, 1.0)
-    starts = min(batch / output, token_budget / (prompt + output - 1.0))
+    batch = np.array(sizes, dtype=float)
+    starts = np.minimum(batch / output, token_budget / (prompt + output - 1.0))
     decoding = starts * (output - 1.0)
-    count = np.arange(int(starts + 8.0 * math.sqrt(starts) + 12.0))
-    weight = np.exp(count * math.log(starts) - starts - np.array([math.lgamma(j + 1.0) for j in count]))
-    room = max(token_budget - decoding, 1.0)
-    tokens = count * prompt
-    base = float(engine.decode_base_s(np.array([max(decoding, 1e-9)]))[0]) if decoding >= 1e-9 else 0.0
-    mixed = np.maximum(base, engine.dense_s(np.minimum(tokens, room) + decoding, batch))
-    mixed = mixed * np.maximum(tokens / room, 1.0)
-    mixed[0] = base
+    base = np.where(decoding >= LEAST, engine.decode_base_s(np.maximum(decoding, LEAST)), 0.0)
+    weight, count = poisson(starts)
+    room = np.maximum(token_budget - decoding, 1.0)[:, None]
+    tokens = count * prompt + 0.0 * room
+    mixed = engine.dense_s(np.minimum(tokens, room) + decoding[:, None], batch[:, None])
+    mixed = np.maximum(base[:, None], mixed) * np.maximum(tokens / room, 1.0)
+    mixed[:, 0] = base
     pairs = starts * prompt**2 * (1.0 + workload.prompt.cv**2) / 2.0
     context = decoding * mean_context_tokens(workload)
-    step = float(weight @ mixed) + engine.context_s() * context + engine.pair_s() * pairs
-    return Saturation(batch, starts / step, step, decoding + starts * prompt, decoding, context, pairs)
+    step = (weight * mixed).sum(axis=1) + engine.context_s() * context + engine.pair_s() * pairs
+    columns = (starts / step, step, decoding + starts * prompt, decoding, context, pairs)
+    return [Saturation(size, *map(float, row)) for size, row in zip(sizes, zip(*columns, strict=True), strict=True)]
+
+
+def poisson(means: Floats) -> tuple[Floats, Floats]:
+    """Probabilities [means, counts] of the counts that matter."""
+    most = float(means.max())
+    count = np.arange(int(most + 8.0 * math.sqrt(most) + 12.0), dtype=float)
+    factorials = np.cumsum(np.log(np.maximum(count, 1.0)))
+    return np.exp(count * np.log(means)[:, None] - means[:, None] - factorials), count
 
 
 def batch_grid(most: int) -> list[int]:
@@ -167,7 +183,7 @@ def best_batch(engine: Engine, workload: LlmWorkload, most: int, token_budget: i
     """The fastest saturated batch whose mean step stays inside the TPOT level; None when not even batch 1 does."""
     level_s = workload.service_level.tpot_ms / 1e3
     limit_s = level_s * engine.settings.tpot_margin_share
-    found = [saturate(engine, workload, size, token_budget) for size in batch_grid(most)]
+    found = saturations(engine, workload, batch_grid(most), token_budget)
     inside = (s for s in found if s.step_s <= (limit_s if s.batch > 1 else level_s))
     return max(inside, key=lambda s: s.requests_per_s, default=None)
 

@@ -24,10 +24,10 @@ def pair_s(t: Terms, c: Constants) -> float:
     )
 
 
-def prefill_s(t: Terms, c: Constants, mean_context: float, tokens: Floats, max_batch: int) -> Floats:
+def prefill_s(t: Terms, c: Constants, mean_context: float, tokens: Floats, max_batch: Floats | float) -> Floats:
     """Seconds of steps of this many tokens, what grows with pairs left out; as many of them decode as may."""
     near = tokens * np.minimum(float(t.window), mean_context)
-    decode = np.minimum(tokens, float(max_batch))
+    decode = np.minimum(tokens, max_batch)
     return step_s(t, c, Work(tokens, np.minimum(decode, tokens - 1.0), 0.0, near)) - pair_s(t, c) * near
 
 
