@@ -35,7 +35,7 @@ TABLE_WEIGHT = 0.5
 """Weight of the logarithm of what another tool's tables say of a deployment.
 
 Both err, for different reasons. `bench/table_weights.py`, time per token in closed loops, publisher left out, median
-error at weight 0 | 0.5 | 1: dense models 11.5 | 11.8 | 13.8 %, mixtures 15.1 | 10.5 | 13.1 %.
+error at weight 0 | 0.5 | 1: dense models 11.5 | 11.8 | 13.8 %, mixtures 16.0 | 11.0 | 13.0 %.
 """
 READ_SHARES = (
     "weight_read_share", "expert_read_share", "kv_read_share", "gemm_share", "attention_share",
