@@ -300,7 +300,7 @@ def test_staff_is_added_once_and_said(answer):
         ({"region": "Koreaa"}, CatalogError, "unknown country"),
         ({"region": "TW"}, SpecError, "neither a cloud offer nor an electricity tariff"),
         ({"tariff": "kepco-industrial-eul-hv-a-1-2024"}, SpecError, "in force from 2024-10-24 to 2026-04-15"),
-        ({"ttft_ms": 2.0, "tpot_ms": 1.0}, Infeasible, r"nearest.*hgx-b200-8 \(TTFT"),
+        ({"ttft_ms": 2.0, "tpot_ms": 1.0}, Infeasible, r"nearest.*hgx-b300-8 \(TTFT"),
         ({"prompt_tokens": 2e5}, Infeasible, "context"),
     ],
 )
