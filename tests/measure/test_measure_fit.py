@@ -119,8 +119,8 @@ def test_loads_of_different_weight_tell_level_from_fixed_time():
         speed = anchor(deployed(), CATALOG, times * [run(deployed(), held, 1.0, 1.5) for held in (1, 8, 256)]).speed
         return speed.level_factor, speed.fixed_factor
 
-    few, many = fit(1), fit(30)
-    assert few[0] < few[1] - 0.1  # in the right direction, shrunk towards one factor
+    few, many = fit(1), fit(120)
+    assert few[0] < few[1] - 0.03  # in the right direction, shrunk towards one factor
     assert few[1] < many[1]
     assert many == pytest.approx((1.0, 1.5), rel=0.03)  # and less so the more is measured
 
