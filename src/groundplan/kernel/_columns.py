@@ -1,5 +1,11 @@
 """What the compiled engine keeps where: rows of the table of requests, columns of a replica's state, its numbers."""
 
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ._check import IntArray
+
 NONE = -1
 """No request."""
 NEVER = 2**63 - 1
@@ -17,3 +23,23 @@ BUSY, STEPS, DTOK, PTOK, BATCH_S, BATCH_PS, ERROR, WIDTH = range(16, 24)
 
 # Lengths of the tables and limits of the engine, then what is asked of a pool or of a closed loop.
 REQUESTS, ENTRIES, PIECES, PAIR_FS, BATCH, BUDGET, BLOCKS, BLOCK, REPLICAS, LEAST_LOADED, CONCURRENCY, SIZES = range(12)
+
+
+class Tables(NamedTuple):
+    """`StepTime` as arrays."""
+
+    base: IntArray
+    slope: IntArray
+    breaks: IntArray
+    prefill_base: IntArray
+    prefill_slope: IntArray
+    pair_fs: int
+
+
+class Caps(NamedTuple):
+    """`EngineLimits` as integers."""
+
+    batch: int
+    budget: int
+    blocks: int
+    block: int

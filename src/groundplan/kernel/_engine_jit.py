@@ -19,7 +19,7 @@ from ._columns import (
     ACTIVE, ARRIVAL, BATCH, BATCH_PS, BATCH_S, BLOCK, BLOCKS, BUDGET, BUSY, CHOSEN, CONCURRENCY, CTX, DEC, DONE,
     DTOK, END, ENTRIES, ERROR, FINISH, FIRST, FOLLOWING, FREE, GROW, HEAD, HEAP, JOB_ROWS, K, LEAST_LOADED, LOAD,
     NEVER, NEXT, NONE, OUTPUT, PAIR_FS, PARTIAL, PARTIAL_DONE, PIECES, PREEMPTED, PROMPT, PTOK, REPLICAS, REQUESTS,
-    SIZES, START, STEP, STEPS, TAIL, TARGET, WIDTH,
+    SIZES, START, STEP, STEPS, TAIL, TARGET, WIDTH, Caps, Tables,
 )  # fmt: skip
 # isort: on
 
@@ -30,26 +30,6 @@ Pointer = Any
 
 inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]
 """Part of a loop: no Python calls it, and without a way in for Python it compiles in less time."""
-
-
-class Tables(NamedTuple):
-    """`StepTime` as arrays."""
-
-    base: IntArray
-    slope: IntArray
-    breaks: IntArray
-    prefill_base: IntArray
-    prefill_slope: IntArray
-    pair_fs: int
-
-
-class Caps(NamedTuple):
-    """`EngineLimits` as integers."""
-
-    batch: int
-    budget: int
-    blocks: int
-    block: int
 
 
 class Jobs(NamedTuple):
