@@ -21,8 +21,8 @@ KV_BYTES = 2.0
 
 def expected_active_experts(experts: Floats | int, active: Floats | int, tokens: Floats | float) -> Floats:
     """Mean number of distinct experts that a batch touches: E (1 - (1 - k/E)^tokens), tokens routed independently."""
-    share = active / np.maximum(experts, 1.0)
-    return np.asarray(experts * (1.0 - (1.0 - share) ** np.asarray(tokens, dtype=float)))
+    share = np.minimum(active / np.maximum(experts, 1.0), 1.0 - 1e-15)
+    return np.asarray(experts * -np.expm1(np.log1p(-share) * np.asarray(tokens, dtype=float)))
 
 
 def kv_bytes_per_token(arch: TransformerArch, kv_bytes: float = KV_BYTES) -> float:

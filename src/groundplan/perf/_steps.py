@@ -41,9 +41,10 @@ def step_s(t: Terms, c: Constants, work: Work) -> Floats:
     decode, rows = work.decode / t.stages, work.queries * work.decode / t.stages
     prefill = np.maximum(work.tokens - work.queries * work.decode, 0.0) / t.stages
     total = dense_s(t, c, tokens, rows) + decode_attention_s(t, c, decode, work.context / t.stages, work.queries)
-    total = total + prefill_attention_s(t, c, prefill, work.pairs / t.stages)
-    total = total + fixed_s(t, c, prefill) + sequences_s(t, c, work.decode)
-    return total * t.stages**c.pipeline_exponent * c.race_factor ** np.minimum(t.untuned, 0.0)
+    total = total + fixed_s(t, c, work.decode)
+    if np.any(prefill > 0.0):
+        total = total + prefill_attention_s(t, c, prefill, work.pairs / t.stages) + launched_s(t, c, prefill)
+    return total * to_power(t.stages, c.pipeline_exponent) * np.where(t.untuned < 0.0, 1.0 / c.race_factor, 1.0)
 
 
 def dense_s(t: Terms, c: Constants, tokens: Floats, decode: Floats) -> Floats:
@@ -51,7 +52,7 @@ def dense_s(t: Terms, c: Constants, tokens: Floats, decode: Floats) -> Floats:
     own = np.maximum(tokens / t.data, 1.0)
     rows = np.maximum(np.minimum(decode + 1.0, tokens), t.data)
     read = t.read_rate * c.weight_read_share
-    flop = t.power_ratio**c.power_exponent
+    flop = to_power(t.power_ratio, c.power_exponent)
     attention = flop * t.attention_rate * c.gemm_share[_i(t.attention_format)]
     dense = flop * t.dense_rate * c.gemm_share[_i(t.dense_format)]
     head = flop * t.head_rate * c.gemm_share[1]
@@ -72,19 +73,15 @@ def experts_s(t: Terms, c: Constants, tokens: Floats, flop: Floats) -> Floats:
 
 
 def collectives_s(t: Terms, c: Constants, own: Floats) -> Floats:
-    """Start-up times and bytes of all-reduces in a tensor group, and of the exchange with experts elsewhere."""
-    slow = t.slow_link > 0.0
-    alpha = np.where(slow, c.alpha_pcie_s, c.alpha_scaleup_s) * age(t, c) * c.layer_factor[_i(t.engine)]
-    share = np.where(slow, c.slow_link_share, c.link_share)
-    starts = t.reduce_steps * (1.0 + c.alpha_growth * t.reduce_doublings)
-    starts = alpha * (starts + t.exchange_steps * (1.0 + c.alpha_growth * t.exchange_doublings))
-    return starts + (t.reduce_bytes + t.exchange_bytes) * own / (share * t.link_rate)
+    """Bytes of all-reduces in a tensor group, and of the exchange with experts elsewhere."""
+    share = np.where(t.slow_link > 0.0, c.slow_link_share, c.link_share)
+    return (t.reduce_bytes + t.exchange_bytes) * own / (share * t.link_rate)
 
 
 def decode_attention_s(t: Terms, c: Constants, decode: Floats, context: Floats, queries: float = 1.0) -> Floats:
     """Reading the cache (a window of it where layers see no more), multiplying the latent of MLA, recurrent states."""
     read = t.read_rate * c.kv_read_share
-    flop = t.bf16_rate * t.power_ratio**c.power_exponent * c.latent_attention_share
+    flop = t.bf16_rate * to_power(t.power_ratio, c.power_exponent) * c.latent_attention_share
     seen = np.minimum(context, t.window * decode)
     moved = t.kv_read * context + t.window_read * seen + 2.0 * t.state_bytes * decode
     return (moved / read + queries * t.latent_flop * context / flop) / t.data
@@ -92,26 +89,42 @@ def decode_attention_s(t: Terms, c: Constants, decode: Floats, context: Floats, 
 
 def prefill_attention_s(t: Terms, c: Constants, tokens: Floats, pairs: Floats) -> Floats:
     """Query-key pairs of prompt tokens; a layer with a window sees no more than the window of each."""
-    rate = t.bf16_rate * t.power_ratio**c.power_exponent * c.attention_share
+    rate = t.bf16_rate * to_power(t.power_ratio, c.power_exponent) * c.attention_share
     return (t.pair_flop * pairs + t.window_flop * np.minimum(pairs, t.window * tokens)) / rate / t.data
 
 
-def fixed_s(t: Terms, c: Constants, prefill: Floats) -> Floats:
-    """Launches and host work of a step that no batch size changes; software of each year needs less.
+def fixed_s(t: Terms, c: Constants, decode: Floats) -> Floats:
+    """What no rate decides: launches, start-ups, host work of a step and of each running sequence.
 
-    Engines capture the kernels of decode steps; in default deployments a step that prefills launches them one by one.
+    Each data group has a host process of its own; software of each year needs less.
     """
-    host = c.host_s[_i(t.engine)] * c.untuned_host_factor ** np.maximum(t.untuned, 0.0) * age(t, c)
-    launched = np.where(prefill > 0.0, np.maximum(t.untuned, 0.0), 0.0) * launches_s(t, c)
-    return layers_s(t, c) + host + launched
+    engine, untuned = _i(t.engine), to_power(c.untuned_host_factor, np.maximum(t.untuned, 0.0))
+    host = (c.host_s[engine] + c.sequence_s[engine] * decode / t.data) * untuned
+    return ((bare_layers_s(t, c) + starts_s(t, c)) * c.layer_factor[engine] + host) * age(t, c)
+
+
+def starts_s(t: Terms, c: Constants) -> Floats:
+    """Start-up times of all-reduces, and of the dispatch and combine of experts, by software of 2026."""
+    alpha = np.where(t.slow_link > 0.0, c.alpha_pcie_s, c.alpha_scaleup_s)
+    reduces = t.reduce_steps * (1.0 + c.alpha_growth * t.reduce_doublings)
+    return alpha * (reduces + t.exchange_steps * (1.0 + c.alpha_growth * t.exchange_doublings))
+
+
+def launched_s(t: Terms, c: Constants, prefill: Floats) -> Floats:
+    """Engines capture the kernels of decode steps; in default deployments a prefill launches its own one by one."""
+    return np.where(prefill > 0.0, np.maximum(t.untuned, 0.0), 0.0) * launches_s(t, c)
+
+
+def bare_layers_s(t: Terms, c: Constants) -> Floats:
+    """Fixed time of all layers of a decode step, by software of 2026 on no engine in particular."""
+    moe = c.moe_layer_s * to_power(c.untuned_layer_factor, np.maximum(t.untuned, 0.0))
+    layers = c.layer_s * t.layers + moe * t.moe_layers
+    return layers + c.state_layer_s * t.state_layers + c.sparse_layer_s * t.sparse_layers
 
 
 def layers_s(t: Terms, c: Constants) -> Floats:
-    """Fixed time of all layers of a decode step."""
-    moe = c.moe_layer_s * c.untuned_layer_factor ** np.maximum(t.untuned, 0.0)
-    layers = c.layer_s * t.layers + moe * t.moe_layers
-    layers = layers + c.state_layer_s * t.state_layers + c.sparse_layer_s * t.sparse_layers
-    return layers * c.layer_factor[_i(t.engine)] * age(t, c)
+    """The same on the engine of its year."""
+    return bare_layers_s(t, c) * c.layer_factor[_i(t.engine)] * age(t, c)
 
 
 def launches_s(t: Terms, c: Constants) -> Floats:
@@ -120,15 +133,14 @@ def launches_s(t: Terms, c: Constants) -> Floats:
     return c.captured[_i(t.engine)] * (c.launch_factor * kernels - 1.0) * layers_s(t, c)
 
 
-def sequences_s(t: Terms, c: Constants, decode: Floats) -> Floats:
-    """Host work per running sequence, on each data group's own host process."""
-    host = c.sequence_s[_i(t.engine)] * age(t, c) * c.untuned_host_factor ** np.maximum(t.untuned, 0.0)
-    return host * decode / t.data
-
-
 def age(t: Terms, c: Constants) -> Floats:
     """Fixed times of software of this year over those of 2026."""
     return np.exp(c.age_rate * (2026.0 - np.clip(t.software_year, 2024.0, 2026.5)))
+
+
+def to_power(base: Floats | float, exponent: Floats | float) -> Floats:
+    """base ** exponent of positive numbers, in a third of the time."""
+    return np.exp(exponent * np.log(base))
 
 
 def _i(index: Floats) -> np.ndarray:
