@@ -65,6 +65,14 @@ def test_the_narrower_stage_sets_the_pace():
     assert prefill_bound.saturation_per_s == pytest.approx(1e12 / (MS + 511 * 0.01 * MS), rel=0.02)
 
 
+def test_caches_queue_for_the_link():
+    """A link of one unit sends one cache at a time: 100 tokens at 1 ms each, ten a second."""
+    made = pool(transfer_ps=MS, outputs=2.0)
+    assert made.saturation_per_s == pytest.approx(10.0, rel=0.01)
+    ready = np.sort(made._prefilled(np.zeros(5, np.int64), np.full(5, 100), 1))
+    assert np.diff(ready) == pytest.approx(100 * MS)
+
+
 def test_prompts_never_stall_tokens():
     """The point of it: time per token is that of decoding alone, whatever the prompts."""
     short, long = pool(prompts=16.0, engines=(8, 1)), pool(prompts=512.0, engines=(8, 1))

@@ -18,8 +18,9 @@ def grouped(model="deepseek-v3", groups=8, precision="fp8"):
 
 def test_only_mixtures_of_experts_have_them():
     chip = chip_of(SERVER, CATALOG)
-    assert [cut.data for cut in data_layouts(CATALOG.model("deepseek-v3"), chip)] == [2, 4, 8]
-    assert not list(data_layouts(CATALOG.model("llama-3.1-70b"), chip))
+    assert [cut.data for cut in data_layouts(CATALOG.model("deepseek-v3"), chip, "vllm")] == [2, 4, 8]
+    assert not list(data_layouts(CATALOG.model("llama-3.1-70b"), chip, "vllm"))
+    assert not list(data_layouts(CATALOG.model("deepseek-v3"), chip, "local"))
 
 
 @pytest.mark.parametrize("batch", [1, 16, 200])

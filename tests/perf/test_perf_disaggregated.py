@@ -1,10 +1,12 @@
 """Disaggregated serving: proportion of engines, transfer of the cache, what it is good for."""
 
+from dataclasses import replace
+
 import pytest
 from perf_cases import CATALOG, llm
 
 from groundplan.perf import StaffingCache, operating_points, slowed, staffing
-from groundplan.perf._disaggregated import Asked, best_unit, decode_stage, prefill_stage, transfer_ps_per_token
+from groundplan.perf._disaggregated import Asked, Unit, best_unit, decode_stage, prefill_stage, transfer_ps_per_token
 from groundplan.perf._llm import Layout
 from groundplan.perf._types import EngineService, SplitService
 from groundplan.spec import Lengths, LlmServiceLevel
@@ -45,8 +47,8 @@ def test_it_pays_where_long_prompts_meet_a_tight_time_per_token():
 
 
 def test_the_proportion_balances_the_stages_by_enumeration():
-    _, prefill, decode = stages()
-    unit = best_unit(prefill, decode, CATALOG.server("hgx-h100-8"))
+    unit = best_unit(*stages())
+    prefill, decode = unit.prefill, unit.decode
     rates = [
         min(p * prefill.requests_per_s, d * decode.requests_per_s) / (p + d)
         for p in range(1, 5) for d in range(1, 5) if p + d <= 8
@@ -56,21 +58,21 @@ def test_the_proportion_balances_the_stages_by_enumeration():
 
 def test_engines_that_fill_a_node_make_units_of_whole_nodes():
     asked, prefill, decode = stages(ranks=(8, 8))
-    server = CATALOG.server("hgx-h100-8")
-    unit = best_unit(prefill, decode, server)
+    unit = best_unit(asked, prefill, decode)
     assert unit.slots % 8 == 0
     assert unit.slots > 8
-    assert best_unit(prefill, decode, server.model_copy(update={"nic_gb_per_s": None})) is None
-    near, far = (transfer_ps_per_token(asked, unit, nodes) for nodes in (1, 2))
+    alone = replace(asked, server=asked.server.model_copy(update={"nic_gb_per_s": None}))
+    assert best_unit(alone, prefill, decode) is None
+    near, far = (transfer_ps_per_token(asked, prefill, decode, far=apart) for apart in (False, True))
     assert far > near > 0
 
 
 def test_sending_a_cache_takes_its_bytes_over_the_link():
     asked, prefill, decode = stages()
-    unit = best_unit(prefill, decode, CATALOG.server("hgx-h100-8"))
     share = decode.engine.constants.link_share
     bytes_per_token = 32 * 2 * 8 * 128 * 2  # layers, keys and values, kv heads, width, 16 bit
-    assert transfer_ps_per_token(asked, unit, 1) == pytest.approx(bytes_per_token / (450e9 * share) * 1e12, rel=1e-3)
+    sent = transfer_ps_per_token(asked, prefill, decode, far=False)
+    assert sent == pytest.approx(bytes_per_token / (450e9 * share) * 1e12, rel=1e-3)
 
 
 def test_the_kernel_agrees_with_the_capacity_in_closed_form():
@@ -88,6 +90,22 @@ def test_a_slower_unit_is_slower_in_each_part():
     for stage in ("prefill", "decode"):
         mine, theirs = (getattr(one.service, stage).step.step_ps(100, 0, 1, 100) for one in (slow, found))
         assert mine > theirs
+
+
+def test_caches_pass_through_the_links_that_there_are():
+    """PCIe takes 0.1 s for a long prompt's cache: no unit carries more than its links."""
+    found = points("l4-4", prefill="apart", output=20, ttft_ms=30_000.0, tpot_ms=100.0).points
+    for point in found:
+        engines = min(point.service.prefill_engines, point.service.decode_engines)
+        assert point.capacity_per_s <= engines / (4000 * point.service.transfer_ps_per_token / 1e12) * (1 + 1e-9)
+    _, prefill, decode = stages()
+    unit = Unit(prefill, decode, 2, 3, transfer_s=10.0)
+    assert unit.requests_per_s == pytest.approx(0.2)
+
+
+def test_llama_cpp_sends_no_caches():
+    refused = points("l40s-8", prefill="apart", engine="local").refusals
+    assert [one.rule for one in refused] == ["kind"]
 
 
 def test_single_tokens_leave_nothing_to_decode():

@@ -69,13 +69,20 @@ def test_a_draft_model_costs_its_own_passes():
 def test_an_own_layer_needs_one_in_the_checkpoint():
     refused = operating_points(drafting("llama-3.1-70b", "mtp"), CATALOG.server("hgx-h100-8"), CATALOG).refusals
     assert [r.rule for r in refused] == ["kind"]
-    assert "no layer for multi-token prediction" in refused[0].why
+    assert "no layer of its own for multi-token prediction" in refused[0].why
 
 
 def test_a_draft_speaks_the_tokens_of_the_model():
     refused = operating_points(drafting("llama-3.1-70b", "qwen3-8b"), CATALOG.server("hgx-h100-8"), CATALOG).refusals
     assert [r.rule for r in refused] == ["kind"]
     assert "151,936" in refused[0].why
+
+
+@pytest.mark.parametrize("draft", ["llama-3.3-70b", "EAGLE", "nobody-8b", "pi0"])
+def test_a_draft_is_known_and_smaller_and_speaks(draft):
+    refused = operating_points(drafting("llama-3.1-70b", draft), CATALOG.server("hgx-h100-8"), CATALOG).refusals
+    assert [r.rule for r in refused] == ["kind"]
+    assert draft.lower() in refused[0].why.lower()
 
 
 def test_the_draft_stands_in_memory():

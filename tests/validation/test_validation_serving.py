@@ -36,7 +36,10 @@ def row(**more):
         ({"osl": ""}, "missing input: prompt and output"),
         ({"metric": "smiles_per_s"}, "not modelled: metric"),
         ({"flag": "DERIVED_NOT_MEASURED(x)"}, "not modelled: derived"),
-        ({"notes": "aggregated; MTP-3"}, "not modelled: the model has no layer for multi-token prediction"),
+        ({"notes": "aggregated; MTP-3"}, "not modelled: llama-3.1-8b has no layer of its own"),
+        ({"notes": "MTP-99"}, "missing input: draft"),
+        ({"notes": "MTP-0"}, "missing input: draft"),
+        ({"notes": "MTP-3, acceptance 1.5"}, "missing input: draft"),
         ({"notes": "speculative decoding, Sonnet dataset"}, "missing input: draft"),
         ({"accelerator": "hosted API, hardware unknown"}, "missing input: accelerator"),
         ({"model": "meta-llama/Llama-3.1-405B", "precision": "bf16"}, "not modelled: no layout"),
@@ -50,7 +53,7 @@ def test_what_cannot_be_read_says_why(cells, reason):
 
 def test_speculative_rows_count_what_the_draft_gets_right():
     big = {"model": "deepseek-ai/DeepSeek-R1", "accelerator": "B200-180GB", "n_accelerators": 8, "tp": 8}
-    notes = ("", "MTP-1", "MTP-3", "MTP-3, acceptance 0.9")
+    notes = ("", "MTP-1", "MTP-3", "MTP-3, acceptance 90%")
     plain, one, three, better = predict_serving(
         [row(**big, precision="nvfp4", concurrency_or_batch=1, notes=said) for said in notes], CATALOG
     )

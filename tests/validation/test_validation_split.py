@@ -35,6 +35,11 @@ def test_without_counts_of_workers_a_row_is_skipped():
     assert found.reason.startswith("missing input: workers")
 
 
+@pytest.mark.parametrize("figures", [{"p": 0}, {"d": 999_999_999}])
+def test_counts_that_cannot_be_are_not_believed(figures):
+    assert isinstance(read_case(split(**figures), CATALOG), Skipped)
+
+
 def test_the_load_is_that_of_the_decode_batch_where_no_other_is_stated():
     found = read_case(split(d=3, concurrency_or_batch=""), CATALOG)
     assert isinstance(found, Case)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from groundplan.catalog._accelerators import Accelerator, MemoryKind
 from groundplan.catalog._base import BITS, NamedRow, Precision, Row, figure_paths, figure_source
 from groundplan.catalog._catalog import Catalog, ModelName, figure_counts
+from groundplan.catalog._drafts import draft_fault
 from groundplan.catalog._models import (
     Arch,
     MeasuredCost,
@@ -87,6 +88,7 @@ __all__ = [
     "WorldArch",
     "assumed_members",
     "country_group",
+    "draft_fault",
     "export_paragraphs",
     "export_rules",
     "figure_counts",

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from groundplan.catalog._accelerators import Accelerator
 from groundplan.catalog._base import BITS, Precision, Row, Table, figure_paths, figure_source, squash
-from groundplan.catalog._file import measured_issues, model_issues, own_card, rate_issues
+from groundplan.catalog._file import draft_issues, measured_issues, model_issues, own_card, rate_issues
 from groundplan.catalog._models import ModelCard
 from groundplan.catalog._places import CloudOffer, Country, FxRate
 from groundplan.catalog._servers import Server
@@ -121,7 +121,8 @@ class Catalog:
         if issues := [*rate_issues(loaded, fx_rates, self.tariffs.rows), *model_issues(loaded, shipped.models)]:
             raise CatalogError(issues)
         made = self.with_models(loaded.factory.models)
-        if issues := list(measured_issues(loaded, made.find_model, made.find_accelerator)):
+        known = measured_issues(loaded, made.find_model, made.find_accelerator)
+        if issues := [*known, *draft_issues(loaded, made)]:
             raise CatalogError(issues)
         rows = loaded.factory.measured
         return made.with_measured(rows) if rows or made.measured else made

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
+from typing import TYPE_CHECKING
 
 from groundplan.catalog._base import Table
-from groundplan.catalog._models import ModelCard
+from groundplan.catalog._drafts import draft_fault
+from groundplan.catalog._models import ModelCard, TransformerArch
 from groundplan.catalog._places import FxRate
 from groundplan.catalog._tariffs import Tariff
 from groundplan.errors import CatalogError, Issue
 from groundplan.spec import ExchangeRate, LlmWorkload, LoadedSpec, OwnModel
+
+if TYPE_CHECKING:
+    from groundplan.catalog._catalog import Catalog
 
 MOST_RATE_FACTOR = 2.0
 """No currency of the tables moved further in a decade; a rate that is upside down is off by far more."""
@@ -52,6 +57,17 @@ def measured_issues(
         if part_of(row.accelerator) is None:
             what = f"measured speed on {row.accelerator}: the catalogue has no such accelerator"
             yield Issue("catalog-unknown", where, what, "give a catalogue id or alias, such as h100-sxm5-80gb")
+
+
+def draft_issues(loaded: LoadedSpec, catalog: Catalog) -> Iterator[Issue]:
+    """Drafts that propose no tokens for the model of their workload, each with its line."""
+    for index, workload in enumerate(loaded.factory.workloads):
+        if not isinstance(workload, LlmWorkload) or workload.speculation is None:
+            continue
+        where = loaded.where(("workloads", index, "speculation", "draft"))
+        card = catalog.model(workload.model)
+        if isinstance(card.arch, TransformerArch) and (fault := draft_fault(workload.speculation.draft, card, catalog)):
+            yield Issue("draft", where, f"workload {workload.id}: {fault[0]}", fault[1])
 
 
 def rate_issues(loaded: LoadedSpec, fx_rates: Iterable[FxRate], tariffs: Iterable[Tariff]) -> Iterator[Issue]:

@@ -103,7 +103,8 @@ def _folders() -> Iterator[Path]:
     """Where machine code is kept: beside the sources, or where that is not allowed in the user's cache."""
     yield HERE / "__pycache__"
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    yield Path(home) / "groundplan"
+    if os.path.isabs(home):  # without a home there is no cache
+        yield Path(home) / "groundplan"
 
 
 def _read(path: Path) -> bytes | None:

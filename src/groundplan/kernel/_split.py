@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ._check import IntArray, finite, whole
 from ._engine import simulate_pool
 from ._pools import PLANNING_ERRORS, PS_PER_MS, LlmPool, ServiceReport, middle_rate_per_s, sample_percentile, warm
+from ._queues import simulate_queue
 from ._random import arrivals_from_gaps
 from ._step import EngineLimits, StepTime
 
@@ -28,9 +29,10 @@ class SplitPool:
     """Units of `prefill_engines` and `decode_engines` with their traffic and level; calling it gives the strain.
 
     decode: traffic and level, and the step and limits of one decode engine. prefill_step, prefill_limits: of one
-    prefill engine. transfer_ps_per_token: sending the cache of one prompt token. The first token reaches the user when
-    the cache has arrived. Nothing holds a prefill engine back where decode engines are full: requests wait there with
-    their cache, and the wait counts as time per token.
+    prefill engine. transfer_ps_per_token: sending the cache of one prompt token; as many are sent at once as the fewer
+    engines of the two stages. The first token reaches the user when the cache has arrived. Nothing holds a prefill
+    engine back where decode engines are full: requests wait there with their cache, and the wait counts as time per
+    token.
     """
 
     decode: LlmPool
@@ -52,11 +54,18 @@ class SplitPool:
         _, prompts, outputs = self.decode.draws(count, 0)
         first = _backlog_per_s(prompts, np.ones_like(prompts), self.prefill_step, self.prefill_limits)
         later = outputs > 1
+        per_prompt_s = float(prompts.mean()) * self.transfer_ps_per_token / 1e12
+        first = min(first * self.prefill_engines, self._links / max(per_prompt_s, 1e-12))
         if not later.any():
-            return first * self.prefill_engines
+            return first
         decoding = (prompts[later] + 1, outputs[later] - 1)
         second = _backlog_per_s(*decoding, joining(self.decode.step), _whole_prompts(self.decode.limits))
-        return min(first * self.prefill_engines, second * self.decode_engines / float(later.mean()))
+        return min(first, second * self.decode_engines / float(later.mean()))
+
+    @property
+    def _links(self) -> int:
+        """Caches of a unit on their way at once: an engine sends or takes one at a time."""
+        return min(self.prefill_engines, self.decode_engines)
 
     def run(self, units: int, load: float, seed: int) -> SplitRun:
         """Simulate so many units side by side at a load (in saturation rates of one unit)."""
@@ -68,11 +77,14 @@ class SplitPool:
         return SplitRun(ready - arrivals, self._decoded(ready, prompts, outputs, units))
 
     def _prefilled(self, arrivals: IntArray, prompts: IntArray, units: int) -> IntArray:
-        """When each request stands in a decode engine's reach [ps]."""
+        """When the cache of each request has arrived [ps]: sent in the order of prefill, as soon as a link is free."""
         engines = units * self.prefill_engines
         once = np.ones_like(prompts)
         run = simulate_pool(arrivals, prompts, once, self.prefill_step, self.prefill_limits, replicas=engines)
-        return run.finish_ps + prompts * self.transfer_ps_per_token
+        sending, ready = prompts * self.transfer_ps_per_token, run.finish_ps.copy()
+        order = np.argsort(run.finish_ps, kind="stable")
+        ready[order] = simulate_queue(ready[order], sending[order], units * self._links) + sending[order]
+        return ready
 
     def _decoded(self, ready: IntArray, prompts: IntArray, outputs: IntArray, units: int) -> NDArray[np.float64]:
         """Time per token after the first, the wait for a place included."""

@@ -15,11 +15,12 @@ import numpy as np
 
 from groundplan.catalog import Catalog, ModelCard, Server
 from groundplan.kernel import EngineLimits
-from groundplan.perf._chip import Chip, chip_of
+from groundplan.perf._chip import chip_of
 from groundplan.perf._constants import serving_file
 from groundplan.perf._engine import Engine
 from groundplan.perf._llm import (
     BUDGETS,
+    LOCAL,
     Layout,
     Memory,
     _engine,
@@ -72,11 +73,18 @@ class Unit:
     decode: Stage
     prefill_engines: int
     decode_engines: int
+    transfer_s: float
+    """Sending the cache of a mean prompt; an engine sends or takes one at a time."""
 
     @property
     def requests_per_s(self) -> float:
-        """Of the narrower stage."""
-        return min(self.prefill_engines * self.prefill.requests_per_s, self.decode_engines * self.decode.requests_per_s)
+        """Of the narrowest: prefill, sending, decode."""
+        links = min(self.prefill_engines, self.decode_engines)
+        return min(
+            self.prefill_engines * self.prefill.requests_per_s,
+            links / self.transfer_s,
+            self.decode_engines * self.decode.requests_per_s,
+        )
 
     @property
     def slots(self) -> int:
@@ -95,6 +103,8 @@ def unit_points(
     workload: LlmWorkload, server: Server, catalog: Catalog, card: ModelCard, precision: str
 ) -> Iterator[OperatingPoint | Refusal]:
     """The best unit of each pair of cuts, or why a cut serves neither stage."""
+    if workload.engine == LOCAL:
+        raise Refused("kind", f"{workload.id}: llama.cpp and its kind send no caches: prefill mixed")
     if workload.output.mean_tokens <= 1.0:
         raise Refused("kind", f"{workload.id} asks for single tokens: nothing is left for engines that decode")
     asked = Asked(workload, server, catalog, card, precision)
@@ -106,7 +116,7 @@ def unit_points(
             except Refused as refused:
                 yield refused.refusal
     for prefill, decode in product(*stages):
-        unit = best_unit(prefill, decode, server)
+        unit = best_unit(asked, prefill, decode)
         yield unit_point(asked, unit) if unit else Refusal("memory", f"no two engines share a {server.id}")
 
 
@@ -168,37 +178,32 @@ def _decode_draw(asked: Asked, engine: Engine, batch: float, step_s: float) -> D
     return replica_draw(asked.server, asked.catalog, slots, min(reads, 1.0), min(flops, 1.0))
 
 
-def best_unit(prefill: Stage, decode: Stage, server: Server) -> Unit | None:
+def best_unit(asked: Asked, prefill: Stage, decode: Stage) -> Unit | None:
     """The proportion with most requests/s of an accelerator: inside one node, or of engines that fill nodes."""
-    counts = range(1, MOST_ENGINES + 1)
-    units = [Unit(prefill, decode, first, second) for first, second in product(counts, counts)]
-    whole = prefill.cut.slots == decode.cut.slots == server.accelerators_count and server.nic_gb_per_s is not None
+    counts, server = range(1, MOST_ENGINES + 1), asked.server
+    whole = prefill.cut.slots == decode.cut.slots == server.accelerators_count
+    if whole and server.nic_gb_per_s is None:
+        return None
+    transfer_s = transfer_ps_per_token(asked, prefill, decode, far=whole) / PS_PER_S * asked.workload.prompt.mean_tokens
+    units = [Unit(prefill, decode, first, second, transfer_s) for first, second in product(counts, counts)]
     units = [unit for unit in units if whole or unit.slots <= server.accelerators_count]
     return max(units, key=lambda unit: (round(unit.requests_per_s / unit.slots, 9), -unit.slots), default=None)
 
 
-def transfer_ps_per_token(asked: Asked, unit: Unit, nodes: int) -> int:
+def transfer_ps_per_token(asked: Asked, prefill: Stage, decode: Stage, *, far: bool) -> int:
     """Sending the cache of one prompt token, all ranks at once: over the links of the node, or between nodes."""
-    engine, chip = unit.decode.engine, unit.decode.engine.chip
-    near = nodes == 1 and chip.scaleup(2)
-    rate = _link_bytes_per_s(asked, chip, nodes) * (
-        engine.constants.link_share if near else engine.constants.slow_link_share
-    )
-    sent = max(unit.prefill.room.kv_bytes_per_token, unit.decode.room.kv_bytes_per_token)
-    return math.ceil(sent / rate * PS_PER_S)
-
-
-def _link_bytes_per_s(asked: Asked, chip: Chip, nodes: int) -> float:
-    if nodes == 1:
-        return chip.link_bytes_per_s(2)
-    return (asked.server.nic_gb_per_s or 0.0) * 1e9 / chip.per_node
+    chip, constants = decode.engine.chip, decode.engine.constants
+    share = constants.slow_link_share if far or not chip.scaleup(2) else constants.link_share
+    rate = (asked.server.nic_gb_per_s or 0.0) * 1e9 / chip.per_node if far else chip.link_bytes_per_s(2)
+    sent = max(prefill.room.kv_bytes_per_token, decode.room.kv_bytes_per_token)
+    return math.ceil(sent / (rate * share) * PS_PER_S)
 
 
 def unit_point(asked: Asked, unit: Unit) -> OperatingPoint | Refusal:
     """The operating point of a unit, or why its first token comes too late."""
     workload, server, decode = asked.workload, asked.server, unit.decode
     nodes = math.ceil(unit.slots / server.accelerators_count)
-    transfer = transfer_ps_per_token(asked, unit, nodes)
+    transfer = transfer_ps_per_token(asked, unit.prefill, decode, far=nodes > 1)
     service = split_service(unit, asked.card.context_tokens, transfer)
     latency = _unloaded_ms(workload, service)
     level = workload.service_level
@@ -248,12 +253,15 @@ def _unloaded_ms(workload: LlmWorkload, service: SplitService) -> dict[str, floa
 
 
 def _spread(unit: Unit) -> float:
-    usual = serving_file().intervals["rate moe" if unit.decode.engine.shape.moe_layers else "rate dense"]
-    return max(stage.anchor.interval_factor or usual for stage in (unit.prefill, unit.decode))
+    """As unanchored: what was measured ran in one engine."""
+    engine = unit.decode.engine
+    usual = serving_file().interval("rate", engine.settings.engine, moe=engine.shape.moe_layers > 0)
+    return max(usual, *(stage.anchor.interval_factor or usual for stage in (unit.prefill, unit.decode)))
 
 
 def _binding(unit: Unit) -> str:
     first, second = unit.prefill_engines, unit.decode_engines
-    prefill_bound = first * unit.prefill.requests_per_s <= second * unit.decode.requests_per_s
-    bound = "prefill" if prefill_bound else f"decode, batch {unit.decode.batch}"
+    prefill, decode = first * unit.prefill.requests_per_s, second * unit.decode.requests_per_s
+    bound = "prefill" if prefill <= decode else f"decode, batch {unit.decode.batch}"
+    bound = "sending of caches" if unit.requests_per_s < min(prefill, decode) else bound
     return f"engines that prefill: {first}, that decode: {second}; {bound} binds; {unit.requests_per_s:.3g} requests/s"

@@ -24,6 +24,8 @@ from groundplan.perf._terms import Ranks, Served
 from groundplan.perf._types import PS_PER_MS, EngineService, OperatingPoint, Refusal, Refused, short_of
 from groundplan.spec import Lengths, LlmWorkload
 
+LOCAL = "local"
+"""llama.cpp and its kind: layers after one another, no data groups, no caches sent."""
 LEAST = 1e-9
 """Fewer decoding sequences in a mean step are none."""
 LONGEST = 0.999
@@ -73,9 +75,9 @@ def layouts(card: ModelCard, chip: Chip, nodes: int) -> Iterator[Layout]:
         yield Layout(fitting[-1], nodes * chip.per_node // fitting[-1], nodes, chip.per_node)
 
 
-def data_layouts(card: ModelCard, chip: Chip) -> Iterator[Layout]:
+def data_layouts(card: ModelCard, chip: Chip, engine: str) -> Iterator[Layout]:
     """Mixtures of experts on one node with attention on single ranks: the cache is not copied, nothing is reduced."""
-    if card.transformer().experts:
+    if card.transformer().experts and engine != LOCAL:
         counts = [2**i for i in range(1, MAX_TENSOR_PARALLEL.bit_length())]
         yield from (Layout(1, 1, 1, count, count) for count in counts if chip.per_node % count == 0)
 
@@ -237,7 +239,7 @@ def _layout_points(
     """Points on one node; on 2, 4, 8 nodes only when no cut of fewer fits."""
     chip = chip_of(server, catalog)
     for nodes in NODE_COUNTS:
-        cuts = [*layouts(card, chip, nodes), *(data_layouts(card, chip) if nodes == 1 else ())]
+        cuts = [*layouts(card, chip, nodes), *(data_layouts(card, chip, workload.engine) if nodes == 1 else ())]
         made = [_attempt(workload, server, catalog, card, precision, cut) for cut in cuts]
         yield from made
         if any(isinstance(outcome, OperatingPoint) or outcome.rule != "memory" for outcome in made):
@@ -270,7 +272,7 @@ def _engine(
         untuned=settings.untuned,
     )
     asked = workload.speculation
-    drafts = drafts_of(asked, arch, context, served, catalog) if asked else None
+    drafts = drafts_of(asked, card, context, served, catalog) if asked else None
     return engine_of(Shape(arch, context), served, precision, settings, drafts)
 
 
@@ -377,5 +379,7 @@ def _binding(full: Saturation, most: int, engine: Engine, read_use: float, flop_
         cap = "TPOT level or token budget"
     else:
         cap = "KV memory" if most < engine.head_rows else "engine batch limit"
+    groups = f"attention in {engine.groups} data groups; " if engine.groups > 1 else ""
+    uses = f"bandwidth use {read_use:.0%}, FLOP use {flop_use:.0%}"
     rate = f"{full.requests_per_s * engine.groups:.3g} requests/s"
-    return f"batch {full.batch * engine.groups} ({cap}); bandwidth use {read_use:.0%}, FLOP use {flop_use:.0%}; {rate}"
+    return f"{groups}batch {full.batch * engine.groups} ({cap}); {uses}; {rate}"

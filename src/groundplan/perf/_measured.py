@@ -67,8 +67,10 @@ def anchor_of(engine: Engine, card: ModelCard, catalog: Catalog) -> Anchor:
     matched = [row for row in mine if _cell(row) == _cell_of(engine)]
     if matched:
         (row,) = matched
-        interval = max(ANCHORED_FACTOR, row.spread_factor)
-        return Anchor(row.level_factor, row.fixed_factor, interval, f"measured by you, {', '.join(row.files)}")
+        said = f"measured by you, {', '.join(row.files)}"
+        if engine.drafts is not None:  # how often drafts are right was not measured
+            return Anchor(row.level_factor, row.fixed_factor, None, f"{said}, without drafts")
+        return Anchor(row.level_factor, row.fixed_factor, max(ANCHORED_FACTOR, row.spread_factor), said)
     near = [row for row in mine if _place(row) == (engine.chip.id, engine.settings.engine)]
     if near:
         return _moved(near, KIN_WEIGHT)
@@ -79,7 +81,7 @@ def anchor_of(engine: Engine, card: ModelCard, catalog: Catalog) -> Anchor:
 def _of_tables(row: MeasuredSpeed, engine: Engine) -> Anchor:
     """Part of what another tool's tables say, at an interval no narrower than that of the model by itself."""
     level, fixed = row.level_factor**TABLE_WEIGHT, row.fixed_factor**TABLE_WEIGHT
-    usual = serving_file().intervals["rate moe" if engine.shape.moe_layers else "rate dense"]
+    usual = serving_file().interval("rate", engine.settings.engine, moe=engine.shape.moe_layers > 0)
     said = f"moved by {TABLE_WEIGHT:.0%} of what tables of {row.tool} say, {', '.join(row.files)}"
     return Anchor(level, fixed, max(usual, row.spread_factor), said)
 

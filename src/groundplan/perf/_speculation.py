@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from groundplan.catalog import Catalog, TransformerArch
+from groundplan.catalog import Catalog, ModelCard, TransformerArch, draft_fault
 from groundplan.perf._constants import Constants
 from groundplan.perf._room import kv_bytes, weight_bytes
 from groundplan.perf._shape import BYTES, Floats, Shape, formats_of
@@ -21,8 +21,6 @@ from groundplan.perf._types import Refused
 from groundplan.spec import Speculation
 
 ONE = np.ones(1)
-VOCABULARY_SHARE = 0.01
-"""Tables of one vocabulary may be padded to sizes that differ by so much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +78,11 @@ def _context_s(t: Terms, c: Constants, queries: float) -> float:
     return float(far[0]) / float(t.stages) * float(t.stages) ** c.pipeline_exponent
 
 
-def drafts_of(asked: Speculation, arch: TransformerArch, context: float, served: Served, catalog: Catalog) -> Drafts:
+def drafts_of(asked: Speculation, card: ModelCard, context: float, served: Served, catalog: Catalog) -> Drafts:
     """The draft that a workload asks for, on the ranks of one stage; Refused where the model has none of the kind."""
     if asked.draft == "ngram":
         return Drafts(asked.draft_tokens, asked.acceptance_share)
-    made, own = _draft(asked.draft, arch, catalog), asked.draft not in HEADS
+    made, own = _draft(asked.draft, card, catalog), asked.draft not in HEADS
     formats = formats_of(made, _format(asked.draft, catalog)) if own else served.formats
     placed = replace(served, formats=formats, ranks=replace(served.ranks, stages=1))
     shape = Shape(made, context)
@@ -98,17 +96,10 @@ def drafts_of(asked: Speculation, arch: TransformerArch, context: float, served:
     )
 
 
-def _draft(name: str, arch: TransformerArch, catalog: Catalog) -> TransformerArch:
-    if name == "mtp" and not arch.mtp_layers:
-        raise Refused("kind", "the model has no layer for multi-token prediction: draft with eagle, ngram or a model")
-    if name in HEADS:
-        return HEADS[name](arch)
-    card = catalog.model(name)
-    if not isinstance(card.arch, TransformerArch):
-        raise Refused("kind", f"{card.id} is a {card.arch.type} model: no draft of a language model")
-    if abs(card.arch.vocab - arch.vocab) > VOCABULARY_SHARE * arch.vocab:
-        raise Refused("kind", f"{card.id} has {card.arch.vocab:,} tokens, the model {arch.vocab:,}: no draft of it")
-    return card.arch
+def _draft(name: str, card: ModelCard, catalog: Catalog) -> TransformerArch:
+    if (fault := draft_fault(name, card, catalog)) is not None:
+        raise Refused("kind", ": ".join(fault))
+    return HEADS[name](card.transformer()) if name in HEADS else catalog.model(name).transformer()
 
 
 def _format(name: str, catalog: Catalog) -> str:

@@ -132,8 +132,10 @@ class Speculation(Strict):
     draft_tokens: int = Field(ge=1, le=16)
     """Proposals a step."""
     acceptance_share: float = Field(gt=0, lt=1)
-    """Chance that a proposal is accepted where those before it were: measure it on your own texts. Published: 0.85 to
-    0.90 for the one token of DeepSeek-V3's own layer (its technical report)."""
+    """Chance that a proposal is accepted where those before it were.
+
+    Measure it on your own texts. Published: 0.85 to 0.90 for the one token of DeepSeek-V3's own layer (its technical
+    report)."""
 
 
 class LlmWorkload(ServedWorkload):

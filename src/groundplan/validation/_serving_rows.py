@@ -39,6 +39,7 @@ LAG_YEARS = 0.25
 """Where only a date of publication is stated, the software is older than it."""
 STEP_TOKENS = 8192.0
 """Tokens of a step at most, where nobody says."""
+MOST_DRAFT_TOKENS = 16
 MIXED_SHORTEST = 0.8
 """InferenceX draws lengths uniformly between 0.8 and 1 of the nominal ones."""
 
@@ -163,9 +164,11 @@ def _case(row: TruthRow, parts: Parts, protocol: Protocol, asked: Lengths, varia
 def speculation_of(row: TruthRow) -> Speculation | None:
     """``MTP-3, acceptance 0.8`` in the notes; the chance of acceptance is assumed where it is not stated."""
     notes = row.text("notes").lower()
-    found, said = re.search(r"\b(mtp|ngram)[- =](\d+)", notes), re.search(r"acceptance[ =](0?\.\d+)", notes)
-    share = float(said.group(1)) if said else serving_sources().acceptance_share
-    if found is None:
+    found, said = re.search(r"\b(mtp|ngram)[- =](\d+)", notes), re.search(r"acceptance[ =](\d*\.?\d+)(%?)", notes)
+    share = serving_sources().acceptance_share
+    if said:
+        share = float(said.group(1)) / (100.0 if said.group(2) else 1.0)
+    if found is None or not 1 <= int(found.group(2)) <= MOST_DRAFT_TOKENS or not 0.0 < share < 1.0:
         return None
     return Speculation(draft=found.group(1), draft_tokens=int(found.group(2)), acceptance_share=share)
 
@@ -202,7 +205,7 @@ def _gate(row: TruthRow) -> Skipped | None:
         return missing_input("accelerator of a hosted service")
     if "disaggregated" in notes and split_of(row) is None:
         return missing_input("workers of a disaggregated service")
-    stated = "speculative decoding" in notes and "not stated" not in notes
+    stated = re.search(r"\bmtp[- =]?\d", notes) or ("speculative decoding" in notes and "not stated" not in notes)
     if stated and speculation_of(row) is None:
         return missing_input("draft and draft tokens of speculative decoding")
     return None
@@ -426,7 +429,7 @@ def _variants(row: TruthRow, parts: Parts, asked: Lengths, catalog: Catalog) -> 
         cut = replace(served, ranks=ranks)
         found = perf.room(arch, asked.prompt + asked.output, cut, rule, step_tokens)
         if found.fits or engine == "local":
-            drafts = perf.drafts_of(asked_draft, arch, context, cut, catalog) if asked_draft else None
+            drafts = perf.drafts_of(asked_draft, parts.card, context, cut, catalog) if asked_draft else None
             yield Variant(perf.terms(arch, context, cut, found.tokens), replicas, drafts)
 
 

@@ -10,6 +10,8 @@ from groundplan.perf import serving as perf
 from groundplan.validation._table import TruthRow
 
 STAGES = 2
+MOST = 10_000
+"""Workers, ranks or batch beyond which a note is not believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,10 @@ def split_of(row: TruthRow) -> Split | None:
     found = re.findall(r"(?:prefill|decode)[\w ]*=\[(\d+), (\d+), (\d+), (\d+)\][^;]*?batch=(\d+)", row.text("notes"))
     if len(found) != STAGES:
         return None
-    return Split(*(_workers([int(figure) for figure in stage]) for stage in found))
+    figures = [[int(figure) for figure in stage] for stage in found]
+    if not all(1 <= figure <= MOST for stage in figures for figure in stage):
+        return None
+    return Split(*map(_workers, figures))
 
 
 def _workers(figures: Sequence[int]) -> Workers:
