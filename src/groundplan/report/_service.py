@@ -21,6 +21,8 @@ from groundplan.spec import (
     VisionWorkload,
 )
 
+LEAST_CHANCE = 0.01
+"""Less is not told apart: the tail of the errors is not known so well."""
 # What the plan provides, no more: a token API is the provider's to keep up.
 KEPT = {
     "none": "",
@@ -234,7 +236,8 @@ def staffing(facts: Facts) -> tuple[str, Html]:
     weak = [margin for margin in margins if margin.needed_low > margin.row.replicas]
     held = f"{len(margins) - len(weak)} of {count(len(margins), 'pool')}"
     together = together_share(facts, margins)
-    title = f"All service levels hold together with probability {percent(together)}"
+    chance = percent(together) if together >= LEAST_CHANCE else f"below {percent(LEAST_CHANCE)}"
+    title = f"All service levels hold together with probability {chance}"
     head, safety = _safety(facts, margins)
     rows = [[*_margin_cells(facts, m), cell] for m, cell in zip(margins, safety, strict=True)]
     caption = (
