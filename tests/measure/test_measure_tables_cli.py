@@ -22,6 +22,8 @@ TABLES = ("--provider", "aiconfigurator", "--model", "llama-3.1-70b", "--on", "h
 
 @pytest.fixture
 def run(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+
     def command(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["groundplan", *map(str, arguments)])
         with pytest.raises(SystemExit) as left:
