@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 from groundplan.catalog import Catalog
-from groundplan.cli import main
 from groundplan.problem import build
 from groundplan.spec import load, read_measured, starter
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples" / "benchmark").glob("*.json"))
 DEPLOYED = ("--model", "qwen3-8b", "--on", "l40s-8")
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def command(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["groundplan", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
-
-    return command
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 from tables_cases import MadeUp
 
 from groundplan.catalog import Catalog
-from groundplan.cli import main
 from groundplan.cli._anchor_tables import PROVIDERS
 from groundplan.problem import build
 from groundplan.spec import load, read_measured, starter
@@ -20,18 +19,9 @@ RESULT = Path(__file__).resolve().parents[2] / "examples" / "benchmark" / "vllm-
 TABLES = ("--provider", "aiconfigurator", "--model", "llama-3.1-70b", "--on", "hgx-h100-8", "--tp", "4")
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-
-    def command(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["groundplan", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
-
-    return command
 
 
 @pytest.fixture

@@ -31,29 +31,29 @@ def by_period(made, line):
     return {row.period: row.usd for row in made[0].costs if row.line == line and row.usd}
 
 
-def expect(made, line, **usd):
+def assert_paid(made, line, **usd):
     found = by_period(made, line)
     assert found == pytest.approx(usd, rel=1e-9), line
 
 
 def test_hardware_is_paid_in_two_parts(made):
     # annex: 40000 at once; plant: 2 x 250000, 30 % at order; then one more at 10 % a year less.
-    expect(made, "hardware", q1=40000 + 150000, q2=350000, q4=0.3 * YEAR_PRICE, y2=0.7 * YEAR_PRICE)
+    assert_paid(made, "hardware", q1=40000 + 150000, q2=350000, q4=0.3 * YEAR_PRICE, y2=0.7 * YEAR_PRICE)
 
 
 def test_network_comes_on_top_of_node_prices_only(made):
-    expect(made, "network", q1=15000, q2=35000, q4=0.03 * YEAR_PRICE, y2=0.07 * YEAR_PRICE)
+    assert_paid(made, "network", q1=15000, q2=35000, q4=0.03 * YEAR_PRICE, y2=0.07 * YEAR_PRICE)
 
 
 def test_storage_spares_and_duty_are_paid_as_hardware_is(made):
-    expect(made, "storage", q1=5000 + 3000, q2=7000, q4=1500, y2=3500)
-    expect(made, "spares", q1=800 + 3000, q2=7000, q4=0.006 * YEAR_PRICE, y2=0.014 * YEAR_PRICE)
-    expect(made, "duty", q1=3200 + 12000, q2=28000, q4=0.024 * YEAR_PRICE, y2=0.056 * YEAR_PRICE)
+    assert_paid(made, "storage", q1=5000 + 3000, q2=7000, q4=1500, y2=3500)
+    assert_paid(made, "spares", q1=800 + 3000, q2=7000, q4=0.006 * YEAR_PRICE, y2=0.014 * YEAR_PRICE)
+    assert_paid(made, "duty", q1=3200 + 12000, q2=28000, q4=0.024 * YEAR_PRICE, y2=0.056 * YEAR_PRICE)
 
 
 def test_facility_and_opening(made):
-    expect(made, "facility", q2=70000)
-    expect(made, "opening", q1=5000)  # the plant has nodes already and pays none
+    assert_paid(made, "facility", q2=70000)
+    assert_paid(made, "opening", q1=5000)  # the plant has nodes already and pays none
 
 
 def krw_per_kwh(period: str, bucket: str) -> float:
@@ -80,7 +80,7 @@ def test_energy(made):
             local += annex_kwh * (annex_krw_per_kwh(period, bucket) + 10) * 1.05
             total += local / 1250 * change
         expected[period] = total
-    expect(made, "energy", **expected)
+    assert_paid(made, "energy", **expected)
 
 
 def test_hours_before_midnight_are_priced_at_the_clock_of_the_site(world):
@@ -96,55 +96,55 @@ def test_demand_charge(made):
     for row in made[0].peaks:
         peaks[row.period] += row.billed_peak_kw
     charge = 10000 * 1.05 / 1250
-    expect(made, "demand_charge", **{p: peaks[p] * charge * PERIODS[p][1] for p in PERIODS})
+    assert_paid(made, "demand_charge", **{p: peaks[p] * charge * PERIODS[p][1] for p in PERIODS})
 
 
 def test_maintenance_and_software(made):
     # annex 5 % of 40000; plant: bought nodes 5 % of 250000 (not of what was paid), old ones 9000 a year each.
-    expect(made, "maintenance", q1=500 + 5 * 2250, q2=500 + 6250 + 3 * 2250, q3=500 + 6250 + 3 * 2250,
+    assert_paid(made, "maintenance", q1=500 + 5 * 2250, q2=500 + 6250 + 3 * 2250, q3=500 + 6250 + 3 * 2250,
            q4=500 + 6250 + 3 * 2250, y2=2000 + 37500 + 27000)  # fmt: skip
     gpus = {p: 8 * nodes + 2 for p, nodes in PLANT_NODES.items()}
-    expect(made, "software", **{p: gpus[p] * 1000 * PERIODS[p][1] / 12 for p in PERIODS})
+    assert_paid(made, "software", **{p: gpus[p] * 1000 * PERIODS[p][1] / 12 for p in PERIODS})
 
 
 def test_people(made):
-    expect(made, "staff", **{p: (2 * 60000 + 30000) * PERIODS[p][1] / 12 for p in PERIODS})
-    expect(made, "training", q1=4000 + 1000)  # one more than the one at the plant, one at the annex
-    expect(made, "colocation", **{p: 12 * 2.0 * PERIODS[p][1] for p in PERIODS})
+    assert_paid(made, "staff", **{p: (2 * 60000 + 30000) * PERIODS[p][1] / 12 for p in PERIODS})
+    assert_paid(made, "training", q1=4000 + 1000)  # one more than the one at the plant, one at the annex
+    assert_paid(made, "colocation", **{p: 12 * 2.0 * PERIODS[p][1] for p in PERIODS})
 
 
 def test_cloud_is_billed_by_the_month(made):
     quarter = 730 * 3 * (2 * 25 + 16)
-    expect(made, "cloud", q1=quarter, q2=quarter, q3=quarter, q4=quarter, y2=8760 * 75 + 100 * 25)
+    assert_paid(made, "cloud", q1=quarter, q2=quarter, q3=quarter, q4=quarter, y2=8760 * 75 + 100 * 25)
 
 
 def test_tokens_links_and_egress(made):
     seconds = {p: 3600 * h for p, h in SOLD.items()}
-    expect(made, "tokens", **{p: 0.0009 * 1.5 * s for p, s in seconds.items()})
+    assert_paid(made, "tokens", **{p: 0.0009 * 1.5 * s for p, s in seconds.items()})
     months = {p: m for p, (_, m) in PERIODS.items()}
-    expect(made, "links", **{p: 1000 * m + (200 * m if p != "q1" else 0) for p, m in months.items()})
+    assert_paid(made, "links", **{p: 1000 * m + (200 * m if p != "q1" else 0) for p, m in months.items()})
     gb = 50 / 1e6
     expected = {}
     for p in PERIODS:
         away = sum(0.4 * chat(p, b) * 3600 * tau(p, b) for b in BUCKETS)
         expected[p] = away * gb * 0.05 + (1.5 * seconds[p] * gb * 0.1 if p != "q1" else 0)
-    expect(made, "egress", **expected)
+    assert_paid(made, "egress", **expected)
 
 
 def test_shedding_and_value(made):
     seconds = {p: 3600 * h for p, h in SOLD.items()}
-    expect(made, "shed_penalty", **{p: 0.5 * 0.002 * s for p, s in seconds.items()})
-    expect(made, "value_served", **{p: -1.5 * 0.004 * s for p, s in seconds.items()})
+    assert_paid(made, "shed_penalty", **{p: 0.5 * 0.002 * s for p, s in seconds.items()})
+    assert_paid(made, "value_served", **{p: -1.5 * 0.004 * s for p, s in seconds.items()})
 
 
 def test_what_is_left(made):
-    expect(made, "resale", q2=-2 * 60000 * 0.75**0.25)
+    assert_paid(made, "resale", q2=-2 * 60000 * 0.75**0.25)
     left = lambda rest, life: (1 - 1.08 ** (-rest / 12)) / (1 - 1.08 ** (-life / 12))  # noqa: E731
     annex = (40000 + 5000) * left(12, 36)
     plant = 2 * (250000 * 1.1 + 5000) * left(60 - 21, 60) + (YEAR_PRICE * 1.1 + 5000) * left(60 - 12, 60)
     block = 70000 * left(180 - 15, 180)
     # The old nodes are 66 months old at the end, past their life of 60: they bring nothing more.
-    expect(made, "residual", y2=-(annex + plant + block))
+    assert_paid(made, "residual", y2=-(annex + plant + block))
 
 
 def test_all_lines_are_covered(made):

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from groundplan.catalog import Catalog
 from groundplan.errors import Issue
-from groundplan.measure._fit import DIGITS, MOST_FACTOR, MOST_SPREAD, fitted, model_id, spread
+from groundplan.measure._fit import DIGITS, MOST_FACTOR, MOST_SPREAD, corrected, fitted, spread
 from groundplan.measure._tables import ENGINES, Gated, NotCovered, Provider, ProviderError, StepTables, gated, grid
 from groundplan.perf import PerfError
-from groundplan.perf.serving import Deployment, deployments, serving_file
+from groundplan.perf.serving import Deployment, deployments
 from groundplan.spec import Factory, LlmWorkload, MeasuredSpeed
 
 LEAST_CELLS = 12
@@ -48,17 +48,8 @@ def bake(deployment: Deployment, catalog: Catalog, provider: Provider) -> Baked:
         what = f"work x{level:.2g}, fixed times x{fixed:.2g}, left over x/{left:.2g}: too far from the model"
         raise _refused(provider, tuned, what, MODEL_ANSWERS)
     speed = MeasuredSpeed(
-        model=model_id(tuned, catalog),
-        accelerator=tuned.server.accelerator or tuned.server.id,
-        engine=tuned.engine,
-        tuning=tuned.tuning,
-        precision=tuned.precision,  # type: ignore[arg-type]
-        tensor_ranks_count=tuned.tensor_ranks,
-        level_factor=level,
-        fixed_factor=fixed,
+        **corrected(tuned, catalog, level, fixed, left),
         points_count=len(found.kept),
-        spread_factor=round(left, DIGITS),
-        against=serving_file().version,
         tool=provider.name,
         files=(tables.name,),
         tables=found.rejected,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -84,23 +85,30 @@ def anchor(deployment: Deployment, catalog: Catalog, runs: Sequence[Run]) -> Anc
         what = f"the points scatter by a factor of {left:.2g} about any one model of {deployment.name}"
         Node(None, ", ".join(run.where for run in runs)).refuse(what, "give the results of one deployment")
     speed = MeasuredSpeed(
-        model=model_id(deployment, catalog),
-        accelerator=deployment.server.accelerator or deployment.server.id,
-        engine=deployment.engine,
-        tuning=deployment.tuning,
-        precision=deployment.precision,  # type: ignore[arg-type]
-        tensor_ranks_count=deployment.tensor_ranks,
-        level_factor=level,
-        fixed_factor=fixed,
+        **corrected(deployment, catalog, level, fixed, left),
         points_count=len(compared),
-        spread_factor=round(left, DIGITS),
-        against=serving_file().version,
         tool=", ".join(dict.fromkeys(run.tool for run in runs)),
         files=tuple(dict.fromkeys(run.file for run in runs)),
         dated=max((run.dated for run in runs if run.dated), default=None),
     )
     usual = serving_file().interval("tpot", deployment.engine, moe=deployment.card.transformer().experts > 0)
     return Anchored(speed, compared, usual)
+
+
+def corrected(deployment: Deployment, catalog: Catalog, level: float, fixed: float, left: float) -> dict[str, Any]:
+    """The keys of a row of corrections that do not tell where they are from."""
+    return {
+        "model": model_id(deployment, catalog),
+        "accelerator": deployment.server.accelerator or deployment.server.id,
+        "engine": deployment.engine,
+        "tuning": deployment.tuning,
+        "precision": deployment.precision,
+        "tensor_ranks_count": deployment.tensor_ranks,
+        "level_factor": level,
+        "fixed_factor": fixed,
+        "spread_factor": round(left, DIGITS),
+        "against": serving_file().version,
+    }
 
 
 def model_id(deployment: Deployment, catalog: Catalog) -> str:
